@@ -1,0 +1,66 @@
+# Everything one does with this checkout. `make` alone starts the service; CI runs `.ci/run`.
+
+# Build results lie in the user's cache directory, so that the clone stays small.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tollbook/target
+export TOLLBOOK_DATA_DIR ?= $(CURDIR)/tollbook-data
+
+tools := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tollbook/tools/bin
+openapi := openapi/tollbook.json
+
+.DEFAULT_GOAL := run
+.PHONY: run test check fmt bench faults openapi golden setup arrows lint licenses fresh
+
+## The service on SQLite in an empty directory, after a walk through its main job; it goes on running.
+run:
+	cargo run --quiet --bin tollbook -- demo
+
+## Everything that the tests need, installed once.
+setup:
+	tools/setup
+
+## All tests, with real components on both stores.
+test: setup
+	cargo test --workspace --no-fail-fast
+
+## What must hold before a commit: form, lints, licences, arrows, generated files.
+check: lint licenses arrows fresh
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# Duplicates are warnings, and many: `cargo deny check bans` shows them.
+licenses:
+	tools/setup cargo_deny
+	PATH="$(tools):$$PATH" cargo deny --log-level error check bans licenses sources
+
+arrows:
+	cargo test --quiet --test arrows
+
+# Generated files are committed and must be what their sources say.
+fresh:
+	@generated=$$(mktemp) && trap 'rm -f "$$generated"' EXIT \
+		&& cargo run --quiet --bin tollbook -- openapi >"$$generated" \
+		&& { diff -u $(openapi) "$$generated" || { echo "$(openapi) is stale: make openapi" >&2; exit 1; }; }
+	cargo test --quiet --package tollbook-aggregates golden
+
+## The OpenAPI document, made anew.
+openapi:
+	@mkdir -p $(dir $(openapi))
+	@generated=$$(mktemp) && trap 'rm -f "$$generated"' EXIT \
+		&& cargo run --quiet --bin tollbook -- openapi >"$$generated" && cp "$$generated" $(openapi)
+
+## The golden list of events, made anew; read the diff.
+golden:
+	UPDATE_GOLDEN=1 cargo test --quiet --package tollbook-aggregates golden
+
+fmt:
+	cargo fmt --all
+
+## Figures, printed with what they are compared to.
+bench: setup
+	cargo bench --benches
+
+## The promises under faults: the database goes, the process dies, two replicas race.
+faults: setup
+	cargo test --workspace --no-fail-fast --all-features -- --include-ignored fault
