@@ -14,6 +14,55 @@ static JULY_2026: LazyLock<Value> =
 type Compiled = HashMap<(String, String), Arc<Validator>>;
 static COMPILED: LazyLock<Mutex<Compiled>> = LazyLock::new(Mutex::default);
 
+/// Is `message` a valid request or notification of its method?
+///
+/// # Errors
+/// As [`validate`]; or that the revision has no such method.
+pub fn validate_request(revision: &str, message: &Value) -> Result<(), String> {
+    let method = message["method"].as_str().ok_or_else(|| format!("no method: {message}"))?;
+    validate(revision, definition_of(revision, method)?, message)
+}
+
+/// Is `message` a valid answer to a request of `method`: its result, or an error?
+///
+/// # Errors
+/// As [`validate_request`].
+pub fn validate_answer(revision: &str, method: &str, message: &Value) -> Result<(), String> {
+    if message.get("error").is_some() {
+        return validate(revision, "JSONRPCErrorResponse", message);
+    }
+    let stem = definition_of(revision, method)?.trim_end_matches("Request");
+    let whole = format!("{stem}ResultResponse");
+    if schema(revision)?["$defs"].get(&whole).is_some() {
+        return validate(revision, &whole, message);
+    }
+    validate(revision, "JSONRPCResultResponse", message)?;
+    let result = match method {
+        "ping" => "EmptyResult".to_owned(),
+        _ => format!("{stem}Result"),
+    };
+    validate(revision, &result, &message["result"])
+}
+
+/// The definition whose `method` is this one.
+fn definition_of(revision: &str, method: &str) -> Result<&'static str, String> {
+    let definitions = schema(revision)?["$defs"].as_object().ok_or("the schema has definitions")?;
+    definitions
+        .iter()
+        .filter(|(name, _)| *name != "ClientNotification") // the union, not the one of its kind
+        .find(|(_, definition)| definition["properties"]["method"]["const"] == method)
+        .map(|(name, _)| name.as_str())
+        .ok_or_else(|| format!("revision {revision} has no method `{method}`"))
+}
+
+fn schema(revision: &str) -> Result<&'static Value, String> {
+    match revision {
+        "2025-11-25" => Ok(&NOVEMBER_2025),
+        "2026-07-28" => Ok(&JULY_2026),
+        other => Err(format!("no schema of revision `{other}`")),
+    }
+}
+
 /// Is `value` a valid `definition` (`CallToolResult`, `JSONRPCErrorResponse`, …) of `revision` (`2026-07-28` or
 /// `2025-11-25`)?
 ///
@@ -34,11 +83,7 @@ fn validator(revision: &str, definition: &str) -> Result<Arc<Validator>, String>
     if let Some(validator) = compiled.get(&key) {
         return Ok(Arc::clone(validator));
     }
-    let schema = match revision {
-        "2025-11-25" => &*NOVEMBER_2025,
-        "2026-07-28" => &*JULY_2026,
-        other => return Err(format!("no schema of revision `{other}`")),
-    };
+    let schema = schema(revision)?;
     if schema["$defs"].get(definition).is_none() {
         return Err(format!("revision {revision} defines no `{definition}`"));
     }
@@ -73,6 +118,25 @@ mod tests {
     fn a_fault_is_named_with_its_place() {
         let fault = validate("2025-11-25", "CallToolResult", &json!({ "content": 1 })).unwrap_err();
         assert!(fault.contains("`/content`"), "{fault}");
+    }
+
+    #[test]
+    fn messages_are_judged_by_their_method() {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "echo" } });
+        assert_eq!(validate_request("2025-11-25", &call), Ok(()));
+        assert!(validate_request("2026-07-28", &call).is_err(), "the current revision needs `_meta`");
+
+        let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [] } });
+        assert_eq!(validate_answer("2025-11-25", "tools/call", &answer), Ok(()));
+        assert!(validate_answer("2026-07-28", "tools/call", &answer).is_err());
+        assert!(validate_answer("2025-11-25", "tools/list", &answer).is_err());
+
+        let pong = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
+        assert_eq!(validate_answer("2025-11-25", "ping", &pong), Ok(()));
+        assert!(validate_answer("2026-07-28", "ping", &pong).is_err(), "the current revision has no ping");
+
+        let error = json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32601, "message": "no" } });
+        assert_eq!(validate_answer("2026-07-28", "tools/call", &error), Ok(()));
     }
 
     #[test]
