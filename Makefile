@@ -12,7 +12,7 @@ openapi := openapi/tollbook.json
 
 ## The service on SQLite in an empty directory, after a walk through its main job; it goes on running.
 run:
-	cargo run --quiet --bin tollbook -- demo
+	cargo run --bin tollbook -- demo
 
 ## Everything that the tests need, installed once.
 setup:
@@ -42,6 +42,8 @@ fresh:
 	@generated=$$(mktemp) && trap 'rm -f "$$generated"' EXIT \
 		&& cargo run --quiet --bin tollbook -- openapi >"$$generated" \
 		&& { diff -u $(openapi) "$$generated" || { echo "$(openapi) is stale: make openapi" >&2; exit 1; }; }
+	@cargo test --quiet --package tollbook-aggregates golden -- --list | grep -q ': test$$' \
+		|| { echo 'no test named golden…: nothing compares the golden list of events' >&2; exit 1; }
 	cargo test --quiet --package tollbook-aggregates golden
 
 ## The OpenAPI document, made anew.
@@ -61,6 +63,6 @@ fmt:
 bench: setup
 	cargo bench --benches
 
-## The promises under faults: the database goes, the process dies, two replicas race.
+## The long tests (`#[ignore]`): the promises under faults, where a database goes, a process dies, replicas race.
 faults: setup
-	cargo test --workspace --no-fail-fast --all-features -- --include-ignored fault
+	cargo test --workspace --no-fail-fast -- --ignored
