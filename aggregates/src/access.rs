@@ -112,7 +112,7 @@ impl Standing {
     pub fn may_grant(self, role: Role) -> bool {
         match self {
             Self::Operator => false,
-            Self::Member { held, granted, .. } => role <= held && role <= granted,
+            Self::Member { held, granted, .. } => held.covers(role) && granted.covers(role),
         }
     }
 }
@@ -282,9 +282,20 @@ pub fn home(
 ) -> Result<Option<(WorkspaceId, Standing)>, Denial> {
     match caller {
         Caller::Operator(id) => operator_lives(world.operator(id), at).map(|()| None),
-        Caller::ApiKey(id) => member(world, id, at)
-            .map(|(workspace, user, role)| Some((workspace, Standing::Member(user, role)))),
+        Caller::ApiKey(id) => {
+            member(world, id, at).map(|member| Some((member.workspace_id, member.standing())))
+        }
         Caller::Session(_) => Err(Denial::RoleTooLow),
+    }
+}
+
+/// The first moment at which the caller's own credential ends by itself, if it does: the
+/// `not_after` of everything that is written for them, for the book to check by its own clock.
+pub fn credential_ends(world: &impl World, caller: Caller) -> Option<DateTime<Utc>> {
+    match caller {
+        Caller::Operator(id) => world.operator(id).grant().and_then(|grant| grant.expires_at),
+        Caller::ApiKey(id) => world.api_key(id).grant().and_then(|grant| grant.expires_at),
+        Caller::Session(id) => world.session(id).grant().map(|grant| grant.expires_at),
     }
 }
 
@@ -302,8 +313,11 @@ pub fn call_tool(
 ) -> Result<Permit, Denial> {
     let (grant, not_after) = use_session(world, caller, session_id, at)?;
     let pinned = pinned(world, grant, tool)?;
-    let registration =
-        world.tool_server(pinned.tool_server_id).registration().ok_or(Denial::ToolServerRemoved)?;
+    let registration = world
+        .tool_server(pinned.tool_server_id)
+        .registration()
+        .filter(|server| server.workspace_id == grant.workspace_id)
+        .ok_or(Denial::ToolServerRemoved)?;
     if registration.tools.get(&pinned.tool) != Some(&pinned.digest) {
         return Err(Denial::ToolChanged);
     }
@@ -333,8 +347,8 @@ pub fn use_session(
 ) -> Result<(&Grant, DateTime<Utc>), Denial> {
     let session = world.session(session_id);
     let grant = session.grant().ok_or(Denial::NotFound)?;
-    match caller {
-        Caller::Session(own) if own == session_id => {}
+    let caller_ends = match caller {
+        Caller::Session(own) if own == session_id => None,
         Caller::ApiKey(id) => {
             let member = member(world, id, at)?;
             if member.workspace_id != grant.workspace_id || member.user_id != grant.user_id {
@@ -343,9 +357,10 @@ pub fn use_session(
             if !member.may_call_tools() {
                 return Err(Denial::RoleTooLow);
             }
+            member.expires_at
         }
         Caller::Session(_) | Caller::Operator(_) => return Err(Denial::NotFound),
-    }
+    };
     match session {
         Session::Open(grant) if at < grant.expires_at => {}
         Session::Open(_) => return Err(Denial::SessionExpired),
@@ -356,11 +371,12 @@ pub fn use_session(
         return Err(Denial::WorkspaceEnded);
     }
     let held = workspace.role_of(grant.user_id).ok_or(Denial::MakerLostRight)?;
-    let (granted, root_ends) = root(world, grant.made_with, at)?;
+    let (granted, root_ends) = root(world, grant, at)?;
     if !(may_call_tools(held) && may_call_tools(granted)) {
         return Err(Denial::MakerLostRight);
     }
-    Ok((grant, root_ends.map_or(grant.expires_at, |end| end.min(grant.expires_at))))
+    let ends = [caller_ends, root_ends].into_iter().flatten().fold(grant.expires_at, DateTime::min);
+    Ok((grant, ends))
 }
 
 const fn may_call_tools(role: Role) -> bool {
@@ -370,10 +386,10 @@ const fn may_call_tools(role: Role) -> bool {
 /// What the credential that made a session still carries, and when it ends by itself.
 fn root(
     world: &impl World,
-    made_with: MadeWith,
+    grant: &Grant,
     at: DateTime<Utc>,
 ) -> Result<(Role, Option<DateTime<Utc>>), Denial> {
-    match made_with {
+    match grant.made_with {
         MadeWith::ApiKey(id) => match world.api_key(id) {
             ApiKey::Active(key) if key.expires_at.is_some_and(|end| at >= end) => {
                 Err(Denial::MakerCredentialExpired)
@@ -389,8 +405,11 @@ fn root(
 }
 
 fn pinned<'a>(world: &'a impl World, grant: &Grant, tool: &str) -> Result<&'a PinnedTool, Denial> {
-    let version =
-        world.loadout(grant.loadout_id).version(grant.loadout_version).ok_or(Denial::LoadoutRemoved)?;
+    // Another workspace's loadout, or server, is as if it weren't there: a wall of its own behind
+    // the handlers' checks, because what it keeps apart are tenants.
+    let loadout = world.loadout(grant.loadout_id);
+    let ours = loadout.workspace_id() == Some(grant.workspace_id);
+    let version = loadout.version(grant.loadout_version).filter(|_| ours).ok_or(Denial::LoadoutRemoved)?;
     version.tools.get(tool).ok_or(Denial::NotInLoadout)
 }
 
@@ -409,6 +428,7 @@ struct Member {
     user_id: UserId,
     held: Role,
     granted: Role,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 impl Member {
@@ -442,5 +462,11 @@ fn member(world: &impl World, id: ApiKeyId, at: DateTime<Utc>) -> Result<Member,
     }
     // Whoever was removed from a workspace has no key in it any more.
     let held = workspace.role_of(key.user_id).ok_or(Denial::CredentialRevoked)?;
-    Ok(Member { workspace_id: key.workspace_id, user_id: key.user_id, held, granted: key.role })
+    Ok(Member {
+        workspace_id: key.workspace_id,
+        user_id: key.user_id,
+        held,
+        granted: key.role,
+        expires_at: key.expires_at,
+    })
 }

@@ -143,13 +143,12 @@ impl Aggregate for ApiKey {
     }
 
     fn apply(&mut self, event: ApiKeyEvent) {
-        match (event, std::mem::take(self)) {
-            (ApiKeyEvent::Created { grant, .. }, _) => *self = Self::Active(grant),
-            (ApiKeyEvent::Revoked { .. }, Self::Active(grant) | Self::Revoked(grant)) => {
-                *self = Self::Revoked(grant)
-            }
-            (ApiKeyEvent::Revoked { .. }, Self::Absent) => {}
-        }
+        *self = match (event, std::mem::take(self)) {
+            (ApiKeyEvent::Created { grant, .. }, Self::Absent) => Self::Active(grant),
+            (ApiKeyEvent::Revoked { .. }, Self::Active(grant)) => Self::Revoked(grant),
+            // Made once, ended once, and never back.
+            (_, state) => state,
+        };
     }
 }
 
@@ -186,3 +185,6 @@ impl Fact for ApiKeyEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,9 @@ pub enum DeviceError {
     /// The id is taken.
     #[error("the device exists already")]
     Exists,
+    /// See [`Private::NAME_MAX`].
+    #[error("`label` must have 1 to 100 characters and no control characters")]
+    Label,
 }
 
 impl Device {
@@ -75,6 +78,7 @@ impl Device {
     pub fn decide(&self, command: DeviceCommand) -> Result<Vec<DeviceEvent>, DeviceError> {
         match (self, command) {
             (Self::Absent, DeviceCommand::SignIn { sign_in, label }) => {
+                let label = label.into_name().ok_or(DeviceError::Label)?;
                 Ok(vec![DeviceEvent::SignedIn { sign_in, label }])
             }
             (_, DeviceCommand::SignIn { .. }) => Err(DeviceError::Exists),
@@ -106,13 +110,12 @@ impl Aggregate for Device {
     }
 
     fn apply(&mut self, event: DeviceEvent) {
-        match (event, std::mem::take(self)) {
-            (DeviceEvent::SignedIn { sign_in, .. }, _) => *self = Self::SignedIn(sign_in),
-            (DeviceEvent::Revoked {}, Self::SignedIn(sign_in) | Self::Revoked(sign_in)) => {
-                *self = Self::Revoked(sign_in);
-            }
-            (DeviceEvent::Revoked {}, Self::Absent) => {}
-        }
+        *self = match (event, std::mem::take(self)) {
+            (DeviceEvent::SignedIn { sign_in, .. }, Self::Absent) => Self::SignedIn(sign_in),
+            (DeviceEvent::Revoked {}, Self::SignedIn(sign_in)) => Self::Revoked(sign_in),
+            // Signed in once, ended once, and never back.
+            (_, state) => state,
+        };
     }
 }
 
@@ -147,5 +150,62 @@ impl Fact for DeviceEvent {
             Self::SignedIn { label, .. } => vec![("label", label)],
             Self::Revoked {} => vec![],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+    use crate::sample::{id, verifier};
+
+    type Given = TestFramework<Device>;
+
+    fn who() -> SignIn {
+        SignIn { user_id: id(1), verifier: verifier() }
+    }
+
+    fn sign_in(label: &str) -> DeviceCommand {
+        DeviceCommand::SignIn { sign_in: who(), label: label.into() }
+    }
+
+    fn signed_in() -> DeviceEvent {
+        DeviceEvent::SignedIn { sign_in: who(), label: "laptop".into() }
+    }
+
+    const REVOKED: DeviceEvent = DeviceEvent::Revoked {};
+
+    #[test]
+    fn device_is_signed_in_once() {
+        Given::with(())
+            .given_no_previous_events()
+            .when(sign_in("laptop"))
+            .then_expect_events(vec![signed_in()]);
+        for history in [vec![signed_in()], vec![signed_in(), REVOKED]] {
+            Given::with(()).given(history).when(sign_in("laptop")).then_expect_error(DeviceError::Exists);
+        }
+    }
+
+    #[test]
+    fn label_that_is_none_is_refused() {
+        Given::with(()).given_no_previous_events().when(sign_in("")).then_expect_error(DeviceError::Label);
+    }
+
+    #[test]
+    fn device_is_revoked_once() {
+        let revoke = DeviceCommand::Revoke;
+        Given::with(()).given(vec![signed_in()]).when(revoke.clone()).then_expect_events(vec![REVOKED]);
+        Given::with(()).given(vec![signed_in(), REVOKED]).when(revoke.clone()).then_expect_events(vec![]);
+        Given::with(()).given_no_previous_events().when(revoke).then_expect_error(DeviceError::Absent);
+    }
+
+    #[test]
+    fn revoked_device_never_comes_back() {
+        let mut device = Device::default();
+        for event in [REVOKED, signed_in(), REVOKED, REVOKED, signed_in()] {
+            device.apply(event);
+        }
+        assert_eq!(device, Device::Revoked(who()));
     }
 }

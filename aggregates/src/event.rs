@@ -1,6 +1,6 @@
 //! Any event, read back from the book.
 
-use cqrs_es::Aggregate;
+use cqrs_es::{Aggregate, DomainEvent};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -48,25 +48,32 @@ pub enum NotAnEvent {
         /// As stored.
         version: String,
     },
+    /// The payload is another event's.
+    #[error("an event of type `{stored}` holds the payload of `{found}`")]
+    Mismatch {
+        /// As stored beside the payload.
+        stored: String,
+        /// By the payload.
+        found: String,
+    },
     /// Malformed, or written by a newer version.
     #[error("the payload does not decode: {0}")]
     Payload(#[from] serde_json::Error),
 }
 
 impl Event {
-    /// Decodes what the book holds.
+    /// Decodes what the book holds. Upcasters from older versions have their place here; there is
+    /// none yet, because every event is still at its first version.
     ///
     /// # Errors
-    /// When type, version or payload is not known.
+    /// When type, version or payload is not known, or they don't belong together.
     pub fn decode(
         aggregate_type: &str,
         event_type: &str,
         version: &str,
         payload: &str,
     ) -> Result<Self, NotAnEvent> {
-        fn of<E: DeserializeOwned>(payload: &str) -> Result<E, NotAnEvent> {
-            Ok(serde_json::from_str(payload)?)
-        }
+        let of = Stored { event_type, payload };
         if version != "1.0" {
             return Err(NotAnEvent::UnknownVersion {
                 event_type: event_type.to_owned(),
@@ -74,17 +81,71 @@ impl Event {
             });
         }
         Ok(match aggregate_type {
-            Instance::TYPE => Self::Instance(of(payload)?),
-            Operator::TYPE => Self::Operator(of(payload)?),
-            User::TYPE => Self::User(of(payload)?),
-            Workspace::TYPE => Self::Workspace(of(payload)?),
-            ToolServer::TYPE => Self::ToolServer(of(payload)?),
-            Token::TYPE => Self::Token(of(payload)?),
-            Loadout::TYPE => Self::Loadout(of(payload)?),
-            Session::TYPE => Self::Session(of(payload)?),
-            ApiKey::TYPE => Self::ApiKey(of(payload)?),
-            Device::TYPE => Self::Device(of(payload)?),
+            Instance::TYPE => Self::Instance(of.decode()?),
+            Operator::TYPE => Self::Operator(of.decode()?),
+            User::TYPE => Self::User(of.decode()?),
+            Workspace::TYPE => Self::Workspace(of.decode()?),
+            ToolServer::TYPE => Self::ToolServer(of.decode()?),
+            Token::TYPE => Self::Token(of.decode()?),
+            Loadout::TYPE => Self::Loadout(of.decode()?),
+            Session::TYPE => Self::Session(of.decode()?),
+            ApiKey::TYPE => Self::ApiKey(of.decode()?),
+            Device::TYPE => Self::Device(of.decode()?),
             other => return Err(NotAnEvent::UnknownAggregate(other.to_owned())),
         })
+    }
+}
+
+struct Stored<'a> {
+    event_type: &'a str,
+    payload: &'a str,
+}
+
+impl Stored<'_> {
+    fn decode<E: DomainEvent + DeserializeOwned>(&self) -> Result<E, NotAnEvent> {
+        let event: E = serde_json::from_str(self.payload)?;
+        let found = event.event_type();
+        if found == self.event_type {
+            Ok(event)
+        } else {
+            Err(NotAnEvent::Mismatch { stored: self.event_type.to_owned(), found })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_is_decoded_by_its_aggregate() {
+        let event = Event::decode("loadout", "loadout.removed", "1.0", r#"{"removed":{}}"#).unwrap();
+        assert_eq!(event, Event::Loadout(LoadoutEvent::Removed {}));
+    }
+
+    #[test]
+    fn unknown_aggregate_is_refused() {
+        let refused = Event::decode("teapot", "teapot.boiled", "1.0", "{}");
+        assert!(matches!(refused, Err(NotAnEvent::UnknownAggregate(name)) if name == "teapot"));
+    }
+
+    #[test]
+    fn newer_version_is_refused() {
+        let refused = Event::decode("loadout", "loadout.removed", "2.0", r#"{"removed":{}}"#);
+        assert!(matches!(refused, Err(NotAnEvent::UnknownVersion { version, .. }) if version == "2.0"));
+    }
+
+    #[test]
+    fn payload_of_another_event_is_refused() {
+        let refused = Event::decode("loadout", "loadout.created", "1.0", r#"{"removed":{}}"#);
+        assert!(matches!(refused, Err(NotAnEvent::Mismatch { found, .. }) if found == "loadout.removed"));
+    }
+
+    #[test]
+    fn malformed_payload_is_refused() {
+        for payload in ["", "{", "{}", r#"{"exploded":{}}"#, "null"] {
+            let refused = Event::decode("loadout", "loadout.removed", "1.0", payload);
+            assert!(matches!(refused, Err(NotAnEvent::Payload(_))), "{payload}");
+        }
     }
 }

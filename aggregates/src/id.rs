@@ -59,3 +59,17 @@ ids! {
     /// A value that the vault keeps in the table of secrets.
     SecretId
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_is_written_as_it_is_read() {
+        let text = "019aab3c-7d2e-7000-8000-000000000001";
+        let id: SessionId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
+        assert!("nonsense".parse::<SessionId>().is_err());
+    }
+}

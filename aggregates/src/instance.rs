@@ -119,3 +119,30 @@ impl Fact for InstanceEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+    use crate::sample::id;
+
+    type Given = TestFramework<Instance>;
+
+    fn bootstrap() -> InstanceCommand {
+        InstanceCommand::Bootstrap { user_id: id(1), workspace_id: id(2), operator_id: id(3) }
+    }
+
+    fn bootstrapped() -> InstanceEvent {
+        InstanceEvent::Bootstrapped { user_id: id(1), workspace_id: id(2), operator_id: id(3) }
+    }
+
+    #[test]
+    fn empty_book_is_opened_once() {
+        Given::with(()).given_no_previous_events().when(bootstrap()).then_expect_events(vec![bootstrapped()]);
+        Given::with(())
+            .given(vec![bootstrapped()])
+            .when(bootstrap())
+            .then_expect_error(InstanceError::AlreadyBootstrapped);
+    }
+}

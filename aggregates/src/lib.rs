@@ -20,6 +20,8 @@ mod naming;
 mod operator;
 mod private;
 mod role;
+#[cfg(test)]
+mod sample;
 mod session;
 mod token;
 mod tool_server;

@@ -61,14 +61,14 @@ pub enum LoadoutCommand {
         name: Private,
         /// In the order chosen.
         tools: Vec<PinnedTool>,
-        /// Their definitions, a JSON array in the same order.
+        /// Their definitions, a JSON object by the names that an agent sees.
         definitions: Private,
     },
     /// Make its next version.
     Change {
         /// In the order chosen.
         tools: Vec<PinnedTool>,
-        /// Their definitions, a JSON array in the same order.
+        /// Their definitions, a JSON object by the names that an agent sees.
         definitions: Private,
     },
     /// Take it out, and end every session on it.
@@ -88,7 +88,7 @@ pub enum LoadoutEvent {
         /// How it is called.
         #[serde(skip)]
         name: Private,
-        /// A JSON array in the order of `tools`.
+        /// A JSON object of definitions, by the names that an agent sees.
         #[serde(skip)]
         definitions: Private,
     },
@@ -100,7 +100,7 @@ pub enum LoadoutEvent {
         tools: Vec<PinnedTool>,
         /// Names that the version before it had, and this one hasn't, or has for another tool.
         dropped: Vec<String>,
-        /// A JSON array in the order of `tools`.
+        /// A JSON object of definitions, by the names that an agent sees.
         #[serde(skip)]
         definitions: Private,
     },
@@ -223,18 +223,20 @@ impl Aggregate for Loadout {
 
     fn apply(&mut self, event: LoadoutEvent) {
         match (event, self) {
-            (LoadoutEvent::Created { workspace_id, tools, .. }, state) => {
+            (LoadoutEvent::Created { workspace_id, tools, .. }, state @ Self::Absent) => {
                 *state = Self::Active { workspace_id, versions: [(1, version_of(tools))].into() };
             }
             (LoadoutEvent::VersionCreated { version, tools, .. }, Self::Active { versions, .. }) => {
-                versions.insert(version, version_of(tools));
+                // A version never changes.
+                versions.entry(version).or_insert_with(|| version_of(tools));
             }
             (LoadoutEvent::Removed {}, state) => {
                 if let Some(workspace_id) = state.workspace_id() {
                     *state = Self::Removed { workspace_id };
                 }
             }
-            (LoadoutEvent::VersionCreated { .. }, Self::Absent | Self::Removed { .. }) => {}
+            // Made once, taken out once, and never back.
+            (LoadoutEvent::Created { .. } | LoadoutEvent::VersionCreated { .. }, _) => {}
         }
     }
 }
@@ -275,3 +277,6 @@ impl Fact for LoadoutEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

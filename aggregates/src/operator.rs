@@ -67,6 +67,9 @@ pub enum OperatorError {
     /// The id is taken.
     #[error("the operator credential exists already")]
     Exists,
+    /// See [`Private::NAME_MAX`].
+    #[error("`label` must have 1 to 100 characters and no control characters")]
+    Label,
 }
 
 impl Operator {
@@ -88,6 +91,7 @@ impl Operator {
         use OperatorCommand::{Create, Revoke};
         match (self, command) {
             (Self::Absent, Create { grant, label }) => {
+                let label = label.into_name().ok_or(OperatorError::Label)?;
                 Ok(vec![OperatorEvent::CredentialCreated { grant, label }])
             }
             (_, Create { .. }) => Err(OperatorError::Exists),
@@ -119,13 +123,12 @@ impl Aggregate for Operator {
     }
 
     fn apply(&mut self, event: OperatorEvent) {
-        match (event, std::mem::take(self)) {
-            (OperatorEvent::CredentialCreated { grant, .. }, _) => *self = Self::Active(grant),
-            (OperatorEvent::CredentialRevoked {}, Self::Active(grant) | Self::Revoked(grant)) => {
-                *self = Self::Revoked(grant);
-            }
-            (OperatorEvent::CredentialRevoked {}, Self::Absent) => {}
-        }
+        *self = match (event, std::mem::take(self)) {
+            (OperatorEvent::CredentialCreated { grant, .. }, Self::Absent) => Self::Active(grant),
+            (OperatorEvent::CredentialRevoked {}, Self::Active(grant)) => Self::Revoked(grant),
+            // Made once, ended once, and never back.
+            (_, state) => state,
+        };
     }
 }
 
@@ -160,5 +163,69 @@ impl Fact for OperatorEvent {
             Self::CredentialCreated { label, .. } => vec![("label", label)],
             Self::CredentialRevoked {} => vec![],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+    use crate::sample::{hours, noon, verifier};
+
+    type Given = TestFramework<Operator>;
+
+    fn grant(expires_at: Option<DateTime<Utc>>) -> OperatorGrant {
+        OperatorGrant { verifier: verifier(), expires_at }
+    }
+
+    fn create(label: &str) -> OperatorCommand {
+        OperatorCommand::Create { grant: grant(None), label: label.into() }
+    }
+
+    fn created() -> OperatorEvent {
+        OperatorEvent::CredentialCreated { grant: grant(None), label: "ops".into() }
+    }
+
+    const REVOKED: OperatorEvent = OperatorEvent::CredentialRevoked {};
+
+    #[test]
+    fn credential_is_made_once() {
+        Given::with(()).given_no_previous_events().when(create("ops")).then_expect_events(vec![created()]);
+        for history in [vec![created()], vec![created(), REVOKED]] {
+            Given::with(()).given(history).when(create("ops")).then_expect_error(OperatorError::Exists);
+        }
+    }
+
+    #[test]
+    fn label_that_is_none_is_refused() {
+        Given::with(()).given_no_previous_events().when(create("")).then_expect_error(OperatorError::Label);
+    }
+
+    #[test]
+    fn credential_is_revoked_once() {
+        let revoke = OperatorCommand::Revoke;
+        Given::with(()).given(vec![created()]).when(revoke.clone()).then_expect_events(vec![REVOKED]);
+        Given::with(()).given(vec![created(), REVOKED]).when(revoke.clone()).then_expect_events(vec![]);
+        Given::with(()).given_no_previous_events().when(revoke).then_expect_error(OperatorError::Absent);
+    }
+
+    #[test]
+    fn credential_lives_until_the_moment_it_expires() {
+        assert!(!Operator::Absent.lives(noon()));
+        assert!(Operator::Active(grant(None)).lives(noon()));
+        assert!(Operator::Active(grant(Some(hours(1)))).lives(noon()));
+        assert!(!Operator::Active(grant(Some(noon()))).lives(noon()));
+        assert!(!Operator::Revoked(grant(None)).lives(noon()));
+    }
+
+    #[test]
+    fn revoked_credential_never_comes_back() {
+        let mut operator = Operator::default();
+        for event in [REVOKED, created(), REVOKED, REVOKED, created()] {
+            operator.apply(event);
+        }
+        assert_eq!(operator, Operator::Revoked(grant(None)));
+        assert_eq!(operator.grant(), Some(&grant(None)));
     }
 }

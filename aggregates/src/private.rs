@@ -48,3 +48,19 @@ impl fmt::Debug for Private {
         formatter.write_str("[private]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_never_printed() {
+        assert_eq!(format!("{:?}", Private::from("Ada")), "[private]");
+    }
+
+    #[test]
+    fn length_counts_characters_and_not_bytes() {
+        assert!(Private::from("ä".repeat(100)).into_name().is_some());
+        assert!(Private::from("ä".repeat(101)).into_name().is_none());
+    }
+}

@@ -10,9 +10,11 @@ use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Denial, Permit};
-use crate::{
-    ApiKeyId, CallId, DeviceId, Fact, LoadoutId, Private, ToolServerId, UserId, Verifier, WorkspaceId,
-};
+use crate::{ApiKeyId, CallId, DeviceId, Fact, LoadoutId, Private, UserId, Verifier, WorkspaceId};
+
+mod tool_call;
+
+pub use tool_call::{CallOutcome, Completion, EnforcedBy, Route, ToolCall, authorized, called};
 
 /// An id that was never written loads as [`Session::Absent`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,80 +58,6 @@ pub enum MadeWith {
     ApiKey(ApiKeyId),
     /// A signed-in device.
     Device(DeviceId),
-}
-
-/// What is recorded of a tool call when it is decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Which.
-    pub call_id: CallId,
-    /// The tool's name as the agent wrote it.
-    pub tool: String,
-    /// The JSON-RPC id of the request, as JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jsonrpc_id: Option<String>,
-    /// The size of the arguments, in bytes.
-    pub argument_bytes: u64,
-    /// HMAC-SHA-256 of the arguments under a key of the workspace, 64 hexadecimal digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub argument_digest: Option<String>,
-    /// The client's own name and version for itself; nobody checked it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub self_declared_client: Option<String>,
-}
-
-/// How a permitted call ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Completion {
-    /// Which call.
-    pub call_id: CallId,
-    /// From the permit to the end, in milliseconds.
-    pub duration_ms: u64,
-    /// The size of the answer, in bytes.
-    pub response_bytes: u64,
-}
-
-/// How a permitted call ended, for whoever was told to carry it out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallOutcome {
-    /// The server answered.
-    Completed {
-        /// When and how much.
-        completion: Completion,
-        /// Did the tool say that it failed?
-        tool_error: bool,
-    },
-    /// The server refused, or couldn't be reached or understood.
-    Failed {
-        /// When and how much.
-        completion: Completion,
-        /// Stable and for programs, such as `upstream_unreachable`.
-        code: String,
-        /// In words.
-        error: Private,
-    },
-    /// The client went away, or the session ended.
-    Cancelled {
-        /// When and how much.
-        completion: Completion,
-    },
-    /// The server didn't answer in time.
-    TimedOut {
-        /// When and how much.
-        completion: Completion,
-    },
-    /// It was permitted, but too late, or not any more, when it was to be forwarded.
-    NotForwarded {
-        /// Which call.
-        call_id: CallId,
-        /// Stable and for programs.
-        reason: String,
-    },
-    /// The process died between permit and outcome.
-    Unknown {
-        /// Which call.
-        call_id: CallId,
-    },
 }
 
 /// What can be asked of a session.
@@ -259,25 +187,6 @@ pub enum SessionEvent {
     },
 }
 
-/// Where a permitted call goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// Which server.
-    pub tool_server_id: ToolServerId,
-    /// The server's own name for the tool.
-    pub upstream_tool: String,
-    /// By which version of the session's loadout.
-    pub loadout_version: u32,
-}
-
-/// Who carries a permit out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EnforcedBy {
-    /// Whoever asked.
-    External,
-}
-
 /// Why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
@@ -336,44 +245,6 @@ fn create(grant: Grant, label: Option<Private>, at: DateTime<Utc>) -> Result<Ses
     Ok(SessionEvent::Created { grant, label })
 }
 
-/// The record of a call that goes through us. The permit stays with the caller, who may act on it
-/// once the book has this.
-pub fn called(call: ToolCall, decision: &Result<Permit, Denial>) -> SessionEvent {
-    match decision {
-        Ok(permit) => SessionEvent::ToolCalled { call, route: permit.route().clone() },
-        Err(reason) => SessionEvent::ToolDenied { call, reason: *reason },
-    }
-}
-
-/// The record of a call that somebody else carries out.
-pub fn authorized(call: ToolCall, decision: &Result<Permit, Denial>) -> SessionEvent {
-    match decision {
-        Ok(permit) => SessionEvent::ToolAuthorized {
-            call,
-            route: permit.route().clone(),
-            enforced_by: EnforcedBy::External,
-        },
-        Err(reason) => SessionEvent::ToolDenied { call, reason: *reason },
-    }
-}
-
-impl From<CallOutcome> for SessionEvent {
-    fn from(outcome: CallOutcome) -> Self {
-        match outcome {
-            CallOutcome::Completed { completion, tool_error } => {
-                Self::ToolCallCompleted { completion, tool_error }
-            }
-            CallOutcome::Failed { completion, code, error } => {
-                Self::ToolCallFailed { completion, code, error }
-            }
-            CallOutcome::Cancelled { completion } => Self::ToolCallCancelled { completion },
-            CallOutcome::TimedOut { completion } => Self::ToolCallTimedOut { completion },
-            CallOutcome::NotForwarded { call_id, reason } => Self::ToolCallNotForwarded { call_id, reason },
-            CallOutcome::Unknown { call_id } => Self::ToolCallOutcomeUnknown { call_id },
-        }
-    }
-}
-
 impl Aggregate for Session {
     const TYPE: &'static str = "session";
     type Command = SessionCommand;
@@ -395,10 +266,16 @@ impl Aggregate for Session {
 
     fn apply(&mut self, event: SessionEvent) {
         match event {
-            SessionEvent::Created { grant, .. } => *self = Self::Open(grant),
+            // Made once, ended once, and never back.
+            SessionEvent::Created { grant, .. } => {
+                if *self == Self::Absent {
+                    *self = Self::Open(grant);
+                }
+            }
             SessionEvent::Revoked { .. } => {
-                if let Self::Open(grant) = std::mem::take(self) {
-                    *self = Self::Revoked(grant);
+                *self = match std::mem::take(self) {
+                    Self::Open(grant) | Self::Revoked(grant) => Self::Revoked(grant),
+                    Self::Absent => Self::Absent,
                 }
             }
             SessionEvent::ToolCalled { .. }
@@ -439,11 +316,34 @@ impl DomainEvent for SessionEvent {
 
 impl Fact for SessionEvent {
     fn control(&self) -> bool {
-        matches!(self, Self::Created { .. } | Self::Revoked { .. })
+        match self {
+            Self::Created { .. } | Self::Revoked { .. } => true,
+            Self::ToolCalled { .. }
+            | Self::ToolAuthorized { .. }
+            | Self::ToolDenied { .. }
+            | Self::ToolCallCompleted { .. }
+            | Self::ToolCallFailed { .. }
+            | Self::ToolCallCancelled { .. }
+            | Self::ToolCallTimedOut { .. }
+            | Self::ToolCallNotForwarded { .. }
+            | Self::ToolCallOutcomeUnknown { .. } => false,
+        }
     }
 
     fn narrows(&self) -> bool {
-        matches!(self, Self::Revoked { .. })
+        match self {
+            Self::Revoked { .. } => true,
+            Self::Created { .. }
+            | Self::ToolCalled { .. }
+            | Self::ToolAuthorized { .. }
+            | Self::ToolDenied { .. }
+            | Self::ToolCallCompleted { .. }
+            | Self::ToolCallFailed { .. }
+            | Self::ToolCallCancelled { .. }
+            | Self::ToolCallTimedOut { .. }
+            | Self::ToolCallNotForwarded { .. }
+            | Self::ToolCallOutcomeUnknown { .. } => false,
+        }
     }
 
     fn private(&self) -> Vec<(&'static str, &Private)> {
@@ -451,7 +351,17 @@ impl Fact for SessionEvent {
             Self::Created { label, .. } => label.iter().map(|label| ("label", label)).collect(),
             Self::Revoked { reason } => reason.iter().map(|reason| ("reason", reason)).collect(),
             Self::ToolCallFailed { error, .. } => vec![("error", error)],
-            _ => vec![],
+            Self::ToolCalled { .. }
+            | Self::ToolAuthorized { .. }
+            | Self::ToolDenied { .. }
+            | Self::ToolCallCompleted { .. }
+            | Self::ToolCallCancelled { .. }
+            | Self::ToolCallTimedOut { .. }
+            | Self::ToolCallNotForwarded { .. }
+            | Self::ToolCallOutcomeUnknown { .. } => vec![],
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

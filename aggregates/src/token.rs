@@ -161,16 +161,6 @@ impl Token {
             (Self::Requested(_) | Self::NeedsReauthorization(..), _) => Err(TokenError::NotConnected),
         }
     }
-
-    const fn holding(&self) -> Option<Holding> {
-        match self {
-            Self::Absent => None,
-            Self::Requested(holding)
-            | Self::Connected(holding, _)
-            | Self::NeedsReauthorization(holding, _)
-            | Self::Disconnected(holding) => Some(*holding),
-        }
-    }
 }
 
 impl Aggregate for Token {
@@ -193,20 +183,26 @@ impl Aggregate for Token {
     }
 
     fn apply(&mut self, event: TokenEvent) {
-        let holding = self.holding();
-        match (event, holding) {
-            (TokenEvent::Requested(holding), _) => *self = Self::Requested(holding),
-            (TokenEvent::Connected(connection) | TokenEvent::Refreshed(connection), Some(holding)) => {
-                *self = Self::Connected(holding, connection);
+        *self = match (event, std::mem::take(self)) {
+            (TokenEvent::Requested(holding), Self::Absent) => Self::Requested(holding),
+            (
+                TokenEvent::Connected(connection) | TokenEvent::Refreshed(connection),
+                Self::Requested(holding)
+                | Self::Connected(holding, _)
+                | Self::NeedsReauthorization(holding, _),
+            ) => Self::Connected(holding, connection),
+            (TokenEvent::NeedsReauthorization { .. }, Self::Connected(holding, connection)) => {
+                Self::NeedsReauthorization(holding, connection)
             }
-            (TokenEvent::NeedsReauthorization { .. }, Some(_)) => {
-                if let Self::Connected(holding, connection) = std::mem::take(self) {
-                    *self = Self::NeedsReauthorization(holding, connection);
-                }
-            }
-            (TokenEvent::Disconnected {}, Some(holding)) => *self = Self::Disconnected(holding),
-            (TokenEvent::RefreshFailed { .. }, _) | (_, None) => {}
-        }
+            (
+                TokenEvent::Disconnected {},
+                Self::Requested(holding)
+                | Self::Connected(holding, _)
+                | Self::NeedsReauthorization(holding, _),
+            ) => Self::Disconnected(holding),
+            // Requested once, given back once, and never back; a failed refresh changes nothing.
+            (_, state) => state,
+        };
     }
 }
 
@@ -230,7 +226,14 @@ impl DomainEvent for TokenEvent {
 
 impl Fact for TokenEvent {
     fn control(&self) -> bool {
-        !matches!(self, Self::RefreshFailed { .. })
+        match self {
+            Self::RefreshFailed { .. } => false,
+            Self::Requested(_)
+            | Self::Connected(_)
+            | Self::Refreshed(_)
+            | Self::NeedsReauthorization { .. }
+            | Self::Disconnected {} => true,
+        }
     }
 
     fn narrows(&self) -> bool {
@@ -249,3 +252,6 @@ impl Fact for TokenEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

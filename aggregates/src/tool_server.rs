@@ -89,7 +89,7 @@ pub enum ToolServerCommand {
     RefreshTools {
         /// In the order of the server's list.
         tools: Vec<KnownTool>,
-        /// Their definitions, a JSON array in the same order.
+        /// Their definitions, a JSON object by the tools' names.
         definitions: Private,
     },
     /// Take it out.
@@ -125,7 +125,7 @@ pub enum ToolServerEvent {
         tools: Vec<KnownTool>,
         /// Names of known tools that are gone or are defined differently now.
         changed: Vec<String>,
-        /// Their definitions, a JSON array in the order of `tools`.
+        /// Their definitions, a JSON object by the tools' names.
         #[serde(skip)]
         definitions: Private,
     },
@@ -242,7 +242,7 @@ impl Aggregate for ToolServer {
 
     fn apply(&mut self, event: ToolServerEvent) {
         match (event, self) {
-            (ToolServerEvent::Registered { workspace_id, authorization, .. }, state) => {
+            (ToolServerEvent::Registered { workspace_id, authorization, .. }, state @ Self::Absent) => {
                 let tools = BTreeMap::new();
                 *state = Self::Registered(Registration { workspace_id, authorization, tools });
             }
@@ -254,7 +254,8 @@ impl Aggregate for ToolServer {
                     *state = Self::Removed(workspace_id);
                 }
             }
-            (ToolServerEvent::Renamed { .. }, _)
+            // Registered once, taken out once, and never back.
+            (ToolServerEvent::Registered { .. } | ToolServerEvent::Renamed { .. }, _)
             | (ToolServerEvent::ToolsRefreshed { .. }, Self::Absent | Self::Removed(_)) => {}
         }
     }
@@ -302,3 +303,6 @@ impl Fact for ToolServerEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,13 +43,18 @@ pub enum UserError {
     /// The id is taken.
     #[error("the user exists already")]
     Exists,
+    /// See [`Private::NAME_MAX`].
+    #[error("`name` must have 1 to 100 characters and no control characters")]
+    Name,
 }
 
 impl User {
     /// The events that `command` leads to, given what happened so far.
     pub fn decide(&self, command: UserCommand) -> Result<Vec<UserEvent>, UserError> {
         match (self, command) {
-            (Self::Absent, UserCommand::Register { name }) => Ok(vec![UserEvent::Registered { name }]),
+            (Self::Absent, UserCommand::Register { name }) => {
+                Ok(vec![UserEvent::Registered { name: name.into_name().ok_or(UserError::Name)? }])
+            }
             (Self::Registered, UserCommand::Register { .. }) => Err(UserError::Exists),
         }
     }
@@ -109,5 +114,36 @@ impl Fact for UserEvent {
         match self {
             Self::Registered { name } => vec![("name", name)],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+
+    use super::*;
+
+    type Given = TestFramework<User>;
+
+    fn register(name: &str) -> UserCommand {
+        UserCommand::Register { name: name.into() }
+    }
+
+    fn registered() -> UserEvent {
+        UserEvent::Registered { name: "Ada".into() }
+    }
+
+    #[test]
+    fn person_is_made_known_once() {
+        Given::with(())
+            .given_no_previous_events()
+            .when(register("Ada"))
+            .then_expect_events(vec![registered()]);
+        Given::with(()).given(vec![registered()]).when(register("Ada")).then_expect_error(UserError::Exists);
+    }
+
+    #[test]
+    fn nobody_is_called_nothing() {
+        Given::with(()).given_no_previous_events().when(register(" ")).then_expect_error(UserError::Name);
     }
 }

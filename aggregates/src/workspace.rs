@@ -135,24 +135,20 @@ impl Workspace {
     /// The events that `command` leads to, given what happened so far.
     pub fn decide(&self, command: WorkspaceCommand) -> Result<Vec<WorkspaceEvent>, WorkspaceError> {
         use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename};
-        let members = match (self, command) {
-            (Self::Absent, Create { name, owner }) => return create(name, owner),
-            (Self::Active { .. }, Create { .. }) => return Err(WorkspaceError::Exists),
-            (Self::Absent, _) => return Err(WorkspaceError::Absent),
-            (Self::Active { members }, command) => (members, command),
-        };
-        match members {
-            (_, Create { .. }) => Err(WorkspaceError::Exists),
-            (_, Rename { name }) => {
+        match (self, command) {
+            (Self::Absent, Create { name, owner }) => create(name, owner),
+            (Self::Active { .. }, Create { .. }) => Err(WorkspaceError::Exists),
+            (Self::Absent, _) => Err(WorkspaceError::Absent),
+            (Self::Active { .. }, Rename { name }) => {
                 Ok(vec![WorkspaceEvent::Renamed { name: name.into_name().ok_or(WorkspaceError::Name)? }])
             }
-            (members, AddMember { user_id, role }) => {
+            (Self::Active { members }, AddMember { user_id, role }) => {
                 if members.contains_key(&user_id) {
                     return Err(WorkspaceError::AlreadyMember);
                 }
                 Ok(vec![WorkspaceEvent::MemberAdded { user_id, role }])
             }
-            (members, ChangeRole { user_id, role }) => {
+            (Self::Active { members }, ChangeRole { user_id, role }) => {
                 let from = *members.get(&user_id).ok_or(WorkspaceError::NotMember)?;
                 if from == role {
                     return Ok(vec![]);
@@ -160,7 +156,7 @@ impl Workspace {
                 keep_an_owner(members, user_id)?;
                 Ok(vec![WorkspaceEvent::MemberRoleChanged { user_id, from, to: role }])
             }
-            (members, RemoveMember { user_id }) => {
+            (Self::Active { members }, RemoveMember { user_id }) => {
                 if !members.contains_key(&user_id) {
                     return Err(WorkspaceError::NotMember);
                 }
@@ -204,18 +200,20 @@ impl Aggregate for Workspace {
 
     fn apply(&mut self, event: WorkspaceEvent) {
         match (event, self) {
-            (WorkspaceEvent::Created { .. }, state) => *state = Self::Active { members: BTreeMap::new() },
-            (
-                WorkspaceEvent::MemberAdded { user_id, role }
-                | WorkspaceEvent::MemberRoleChanged { user_id, to: role, .. },
-                Self::Active { members },
-            ) => {
-                members.insert(user_id, role);
+            (WorkspaceEvent::Created { .. }, state @ Self::Absent) => {
+                *state = Self::Active { members: BTreeMap::new() };
+            }
+            // Widens only: whoever is a member already stays what they are.
+            (WorkspaceEvent::MemberAdded { user_id, role }, Self::Active { members }) => {
+                members.entry(user_id).or_insert(role);
+            }
+            (WorkspaceEvent::MemberRoleChanged { user_id, to, .. }, Self::Active { members }) => {
+                members.insert(user_id, to);
             }
             (WorkspaceEvent::MemberRemoved { user_id }, Self::Active { members }) => {
                 members.remove(&user_id);
             }
-            (WorkspaceEvent::Renamed { .. }, _) | (_, Self::Absent) => {}
+            (WorkspaceEvent::Renamed { .. } | WorkspaceEvent::Created { .. }, _) | (_, Self::Absent) => {}
         }
     }
 }
@@ -251,7 +249,7 @@ impl Fact for WorkspaceEvent {
     fn narrows(&self) -> bool {
         match self {
             Self::Created { .. } | Self::Renamed { .. } | Self::MemberAdded { .. } => false,
-            Self::MemberRoleChanged { from, to, .. } => to < from,
+            Self::MemberRoleChanged { from, to, .. } => !to.covers(*from),
             Self::MemberRemoved { .. } => true,
         }
     }
@@ -263,3 +261,6 @@ impl Fact for WorkspaceEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

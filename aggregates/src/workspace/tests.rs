@@ -1,0 +1,180 @@
+use cqrs_es::test::TestFramework;
+
+use super::*;
+use crate::sample::id;
+
+type Given = TestFramework<Workspace>;
+
+const OWNER: u128 = 1;
+const OTHER: u128 = 2;
+
+fn created() -> WorkspaceEvent {
+    WorkspaceEvent::Created { name: "Acme".into() }
+}
+
+fn added(user: u128, role: Role) -> WorkspaceEvent {
+    WorkspaceEvent::MemberAdded { user_id: id(user), role }
+}
+
+fn changed(user: u128, from: Role, to: Role) -> WorkspaceEvent {
+    WorkspaceEvent::MemberRoleChanged { user_id: id(user), from, to }
+}
+
+fn create(name: &str, owner: Option<u128>) -> WorkspaceCommand {
+    WorkspaceCommand::Create { name: name.into(), owner: owner.map(id) }
+}
+
+fn change(user: u128, role: Role) -> WorkspaceCommand {
+    WorkspaceCommand::ChangeRole { user_id: id(user), role }
+}
+
+fn remove(user: u128) -> WorkspaceCommand {
+    WorkspaceCommand::RemoveMember { user_id: id(user) }
+}
+
+fn with_owner() -> Vec<WorkspaceEvent> {
+    vec![created(), added(OWNER, Role::Owner)]
+}
+
+#[test]
+fn its_maker_is_its_first_owner() {
+    Given::with(())
+        .given_no_previous_events()
+        .when(create("Acme", Some(OWNER)))
+        .then_expect_events(vec![created(), added(OWNER, Role::Owner)]);
+}
+
+#[test]
+fn operator_makes_one_without_members() {
+    Given::with(()).given_no_previous_events().when(create("Acme", None)).then_expect_events(vec![created()]);
+}
+
+#[test]
+fn taken_id_is_refused() {
+    Given::with(()).given(with_owner()).when(create("Acme", None)).then_expect_error(WorkspaceError::Exists);
+}
+
+#[test]
+fn name_that_is_none_is_refused() {
+    for name in ["", "  ", "two\nlines", "nul\0", &"x".repeat(101)] {
+        Given::with(())
+            .given_no_previous_events()
+            .when(create(name, None))
+            .then_expect_error(WorkspaceError::Name);
+        Given::with(())
+            .given(with_owner())
+            .when(WorkspaceCommand::Rename { name: name.into() })
+            .then_expect_error(WorkspaceError::Name);
+    }
+}
+
+#[test]
+fn renaming_is_recorded() {
+    Given::with(())
+        .given(with_owner())
+        .when(WorkspaceCommand::Rename { name: "x".repeat(100).as_str().into() })
+        .then_expect_events(vec![WorkspaceEvent::Renamed { name: "x".repeat(100).as_str().into() }]);
+}
+
+#[test]
+fn nothing_happens_in_a_workspace_that_was_never_made() {
+    let add = WorkspaceCommand::AddMember { user_id: id(OTHER), role: Role::Member };
+    for command in
+        [WorkspaceCommand::Rename { name: "Acme".into() }, add, change(OTHER, Role::Admin), remove(OTHER)]
+    {
+        Given::with(()).given_no_previous_events().when(command).then_expect_error(WorkspaceError::Absent);
+    }
+}
+
+#[test]
+fn person_is_taken_in_once() {
+    let add = WorkspaceCommand::AddMember { user_id: id(OTHER), role: Role::Member };
+    Given::with(())
+        .given(with_owner())
+        .when(add.clone())
+        .then_expect_events(vec![added(OTHER, Role::Member)]);
+    Given::with(())
+        .given([with_owner(), vec![added(OTHER, Role::Auditor)]].concat())
+        .when(add)
+        .then_expect_error(WorkspaceError::AlreadyMember);
+}
+
+#[test]
+fn role_change_says_what_it_was_before() {
+    Given::with(())
+        .given([with_owner(), vec![added(OTHER, Role::Auditor)]].concat())
+        .when(change(OTHER, Role::Member))
+        .then_expect_events(vec![changed(OTHER, Role::Auditor, Role::Member)]);
+}
+
+#[test]
+fn change_to_the_same_role_is_none() {
+    Given::with(()).given(with_owner()).when(change(OWNER, Role::Owner)).then_expect_events(vec![]);
+}
+
+#[test]
+fn stranger_can_neither_change_role_nor_leave() {
+    for command in [change(OTHER, Role::Member), remove(OTHER)] {
+        Given::with(()).given(with_owner()).when(command).then_expect_error(WorkspaceError::NotMember);
+    }
+}
+
+#[test]
+fn last_owner_stays() {
+    let admin = added(OTHER, Role::Admin);
+    for command in [change(OWNER, Role::Admin), remove(OWNER)] {
+        Given::with(())
+            .given([with_owner(), vec![admin.clone()]].concat())
+            .when(command)
+            .then_expect_error(WorkspaceError::LastOwner);
+    }
+}
+
+#[test]
+fn one_of_two_owners_may_go() {
+    let two = [with_owner(), vec![added(OTHER, Role::Owner)]].concat();
+    Given::with(())
+        .given(two.clone())
+        .when(remove(OWNER))
+        .then_expect_events(vec![WorkspaceEvent::MemberRemoved { user_id: id(OWNER) }]);
+    Given::with(()).given(two).when(change(OWNER, Role::Member)).then_expect_events(vec![changed(
+        OWNER,
+        Role::Owner,
+        Role::Member,
+    )]);
+}
+
+#[test]
+fn state_follows_the_events() {
+    let mut workspace = Workspace::default();
+    assert!(!workspace.lives());
+    for event in with_owner() {
+        workspace.apply(event);
+    }
+    assert!(workspace.lives());
+    assert_eq!(workspace.role_of(id(OWNER)), Some(Role::Owner));
+    workspace.apply(changed(OWNER, Role::Owner, Role::Admin));
+    assert_eq!(workspace.role_of(id(OWNER)), Some(Role::Admin));
+    workspace.apply(WorkspaceEvent::Renamed { name: "Other".into() });
+    workspace.apply(WorkspaceEvent::MemberRemoved { user_id: id(OWNER) });
+    assert_eq!(workspace.role_of(id(OWNER)), None);
+    assert!(workspace.lives());
+}
+
+#[test]
+fn taking_in_a_member_again_takes_nothing_from_them() {
+    let mut workspace = Workspace::default();
+    for event in [created(), added(OWNER, Role::Owner), added(OWNER, Role::Member), created()] {
+        workspace.apply(event);
+    }
+    assert_eq!(workspace.role_of(id(OWNER)), Some(Role::Owner));
+}
+
+#[test]
+fn role_change_narrows_unless_the_new_role_covers_the_old() {
+    assert!(changed(OTHER, Role::Auditor, Role::Member).narrows(), "an auditor reads what a member doesn't");
+    assert!(changed(OTHER, Role::Member, Role::Auditor).narrows());
+    assert!(changed(OTHER, Role::Owner, Role::Admin).narrows());
+    assert!(!changed(OTHER, Role::Auditor, Role::Admin).narrows());
+    assert!(!changed(OTHER, Role::Admin, Role::Owner).narrows());
+}
