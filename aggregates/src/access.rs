@@ -470,3 +470,6 @@ fn member(world: &impl World, id: ApiKeyId, at: DateTime<Utc>) -> Result<Member,
         expires_at: key.expires_at,
     })
 }
+
+#[cfg(test)]
+mod tests;

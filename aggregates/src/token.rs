@@ -142,7 +142,8 @@ impl Token {
             (_, Request(_)) => Err(TokenError::Exists),
             (Self::Absent, _) => Err(TokenError::Absent),
             // A brake may be pressed twice.
-            (Self::Disconnected(_), Disconnect) => Ok(vec![]),
+            (Self::Disconnected(_), Disconnect)
+            | (Self::NeedsReauthorization(..), NeedReauthorization { .. }) => Ok(vec![]),
             (Self::Disconnected(_), _) => Err(TokenError::Disconnected),
             (_, Disconnect) => Ok(vec![TokenEvent::Disconnected {}]),
             (_, Connect(connection)) => Ok(vec![TokenEvent::Connected(connection)]),
@@ -157,7 +158,6 @@ impl Token {
             (Self::Connected(..), NeedReauthorization { error }) => {
                 Ok(vec![TokenEvent::NeedsReauthorization { error }])
             }
-            (Self::NeedsReauthorization(..), NeedReauthorization { .. }) => Ok(vec![]),
             (Self::Requested(_) | Self::NeedsReauthorization(..), _) => Err(TokenError::NotConnected),
         }
     }

@@ -1,0 +1,8 @@
+//! What holds for the law as a whole: its list of events, and that only what narrows can refuse.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod every_event;
+mod golden;
+mod histories;
+mod monotone;
+mod world;
