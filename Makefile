@@ -42,7 +42,7 @@ fresh:
 	@generated=$$(mktemp) && trap 'rm -f "$$generated"' EXIT \
 		&& cargo run --quiet --bin tollbook -- openapi >"$$generated" \
 		&& { diff -u $(openapi) "$$generated" || { echo "$(openapi) is stale: make openapi" >&2; exit 1; }; }
-	@cargo test --quiet --package tollbook-aggregates golden -- --list | grep -q ': test$$' \
+	@cargo test --quiet --package tollbook-aggregates golden -- --list | grep ': test$$' >/dev/null \
 		|| { echo 'no test named golden…: nothing compares the golden list of events' >&2; exit 1; }
 	cargo test --quiet --package tollbook-aggregates golden
 
