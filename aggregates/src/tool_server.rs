@@ -49,7 +49,7 @@ pub enum Authorization {
 }
 
 /// A value that the vault keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SecretRef {
     /// Which.
     pub secret_id: SecretId,

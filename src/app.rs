@@ -1,0 +1,228 @@
+//! The wiring: one of everything, made in the order in which it is needed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+use tollbook_journal::{Database, Journal, OpenError, Settings, migrate};
+use tollbook_projections::Projector;
+use tollbook_vault::{HeldKey, KeyFileError, MalformedKey, OsRandomness, Randomness, Vault};
+
+use crate::authority::{Authority, FollowError};
+use crate::book::Scribe;
+use crate::calls::Calls;
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::config::{Config, KeySource};
+use crate::credential::Pepper;
+use crate::keys::Keys;
+use crate::outbound::{Limits, Outbound, OutboundError, Policy};
+use crate::upstream::Upstreams;
+
+/// How many unwrapped data keys are kept in memory.
+const CACHED_KEYS: usize = 10_000;
+
+/// The service, without its servers.
+pub struct App {
+    /// What is in force.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// The book.
+    pub journal: Journal,
+    /// What seals.
+    pub vault: Arc<Vault>,
+    /// Where the vault's keys and secrets lie.
+    pub keys: Keys,
+    /// What credentials are checked under.
+    pub pepper: Arc<Pepper>,
+    /// Where new secrets come from.
+    pub random: Arc<dyn Randomness>,
+    /// What decisions are made on.
+    pub authority: Authority,
+    /// Carrying out what callers ask for.
+    pub commands: Commands,
+    /// Deciding and recording tool calls.
+    pub calls: Arc<Calls>,
+    /// The read models.
+    pub projector: Projector,
+    /// The tool servers.
+    pub upstreams: Arc<Upstreams>,
+    /// Whatever else goes out.
+    pub outbound: Outbound,
+    /// Fires when the service stops.
+    pub stop: CancellationToken,
+}
+
+/// Why the service can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The book can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The book can't be followed.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// The data directory can't be made.
+    #[error("the data directory `{path}` cannot be used: {reason}")]
+    DataDir {
+        /// Which.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A key file can't be used.
+    #[error("`{path}`: {reason}")]
+    KeyFile {
+        /// Which.
+        path: String,
+        /// Why.
+        reason: KeyFileError,
+    },
+    /// A key in a setting can't be used.
+    #[error("the setting `{setting}`: {reason}")]
+    Key {
+        /// Which.
+        setting: &'static str,
+        /// Why.
+        reason: MalformedKey,
+    },
+    /// The client for tool servers can't be made.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// The projections can't be opened.
+    #[error("the read models cannot be opened: {0}")]
+    Projections(String),
+}
+
+impl App {
+    /// Opens everything and follows the book.
+    ///
+    /// # Errors
+    /// Says in one line what can't be opened.
+    pub async fn start(config: Config, clock: Clock, run_migrations: bool) -> Result<Arc<Self>, StartError> {
+        make_private_dir(&config.data_dir)?;
+        let random: Arc<dyn Randomness> = Arc::new(OsRandomness);
+        let kek = Arc::new(kek(&config.kek, &random)?);
+        let pepper = Arc::new(pepper(&config.pepper, random.as_ref())?);
+        let database = open_database(&config).await?;
+        if run_migrations {
+            migrate(&database, config.migrate_database_url.as_ref()).await?;
+        }
+        let journal = Journal::open(database.clone(), Settings::default()).await?;
+        let keys = Keys::new(database.clone(), clock.clone());
+        let vault = Arc::new(Vault::new(kek, Arc::new(keys.clone()), Arc::clone(&random), CACHED_KEYS));
+        let stop = CancellationToken::new();
+        let authority = Authority::start(journal.clone(), stop.clone()).await?;
+        let projector = Projector::start(journal.clone(), stop.clone())
+            .await
+            .map_err(|error| StartError::Projections(error.to_string()))?;
+        let outbound = Outbound::new(policy(&config), Limits::default())?;
+        let upstreams = Arc::new(Upstreams::new(outbound.clone(), config.upstream_timeout));
+        let scribe = Scribe::new(Arc::clone(&vault));
+        let commands =
+            Commands::new(journal.clone(), authority.clone(), Arc::clone(&vault), scribe, clock.clone());
+        let calls = Calls::new(journal.clone(), authority.clone(), Arc::clone(&vault), keys.clone(), clock.clone());
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            journal,
+            vault,
+            keys,
+            pepper,
+            random,
+            authority,
+            commands,
+            calls: Arc::new(calls),
+            projector,
+            upstreams,
+            outbound,
+            stop,
+        }))
+    }
+
+    /// Stops once no request is answered any more: every outcome is written, and the book is closed.
+    pub async fn close(&self) {
+        self.calls.settle().await;
+        self.stop.cancel();
+        self.journal.close().await;
+        self.journal.database().close().await;
+    }
+}
+
+/// The database of this configuration, not migrated.
+///
+/// # Errors
+/// When it can't be reached.
+pub async fn open_database(config: &Config) -> Result<Database, StartError> {
+    Ok(match &config.database_url {
+        Some(url) => Database::connect(url).await?,
+        None => Database::open_sqlite(&config.data_dir).await?,
+    })
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        allow_private: config.allow_private_upstreams,
+        exceptions: config.upstream_exceptions.iter().filter_map(|item| item.parse().ok()).collect(),
+        own_origins: vec![config.public_url.origin()],
+    }
+}
+
+/// Makes the directory for its owner alone.
+///
+/// # Errors
+/// When it can't be made.
+pub fn make_private_dir(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let error = |error: std::io::Error| StartError::DataDir { path: path.display().to_string(), reason: error.to_string() };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error)
+}
+
+fn kek(source: &KeySource, random: &Arc<dyn Randomness>) -> Result<HeldKey, StartError> {
+    match source {
+        KeySource::Value(value) => HeldKey::from_value(value.expose_secret(), Arc::clone(random))
+            .map_err(|reason| StartError::Key { setting: "kek", reason }),
+        KeySource::File(path) => HeldKey::from_file(path, Arc::clone(random)).map_err(|reason| key_file(path, reason)),
+        KeySource::Generated(path) => generated(
+            path,
+            |path| HeldKey::from_file(path, Arc::clone(random)),
+            |path| HeldKey::create_file(path, Arc::clone(random)),
+        ),
+    }
+}
+
+fn pepper(source: &KeySource, random: &dyn Randomness) -> Result<Pepper, StartError> {
+    match source {
+        KeySource::Value(value) => {
+            Pepper::from_value(value.expose_secret()).map_err(|reason| StartError::Key { setting: "pepper", reason })
+        }
+        KeySource::File(path) => Pepper::from_file(path).map_err(|reason| key_file(path, reason)),
+        KeySource::Generated(path) => generated(path, Pepper::from_file, |path| Pepper::create_file(path, random)),
+    }
+}
+
+/// Loads the file, or makes it; of two processes that make it at once, both use the winner's.
+fn generated<K>(
+    path: &Path,
+    load: impl Fn(&Path) -> Result<K, KeyFileError>,
+    create: impl Fn(&Path) -> Result<K, KeyFileError>,
+) -> Result<K, StartError> {
+    let made = match load(path) {
+        Err(KeyFileError::Absent) => create(path).inspect(|_| {
+            let file = path.display();
+            tracing::warn!(%file, "made a new key; for production, keep it outside of this machine and set it");
+        }),
+        loaded => loaded,
+    };
+    match made {
+        Err(KeyFileError::Exists) => load(path),
+        other => other,
+    }
+    .map_err(|reason| key_file(path, reason))
+}
+
+fn key_file(path: &Path, reason: KeyFileError) -> StartError {
+    StartError::KeyFile { path: path.display().to_string(), reason }
+}

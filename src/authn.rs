@@ -1,0 +1,115 @@
+//! From a credential to its caller.
+//!
+//! Here is decided only whose credential it is: that the secret is right. Whether it is still in
+//! force, and what it may do, is [`crate::authority`]'s and `access`' to say, at every decision.
+//!
+//! Junk never reaches a look-up (the CRC). A well-formed credential that isn't known, and one whose
+//! secret is wrong, are treated the same: one coalesced read of the head, because it may be younger
+//! than our state, and then one and the same 401.
+
+use std::time::Duration;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures::future::LocalBoxFuture;
+use tollbook_aggregates::access::Caller;
+
+use crate::app::App;
+use crate::authority::{Authority, Live};
+use crate::credential::{Credential, Digest, Kind, Pepper};
+use crate::problem::Problem;
+
+/// How long an unknown credential may wait for the head.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whose credential a request came with; an extractor for handlers.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated(pub Caller);
+
+impl FromRequest for Authenticated {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let app = request.app_data::<Data<App>>().cloned();
+        let presented = bearer(request.headers())
+            .and_then(|presented| credential_in_query(request.query_string()).map_or(Ok(presented), Err));
+        Box::pin(async move {
+            let app = app.ok_or_else(Problem::internal)?;
+            let credential = presented?;
+            authenticate(&app.authority, &app.pepper, &credential).await.map(Self)
+        })
+    }
+}
+
+/// Whose credential it is.
+///
+/// # Errors
+/// 401, the same for an unknown and for a wrong one.
+pub async fn authenticate(
+    authority: &Authority,
+    pepper: &Pepper,
+    credential: &Credential,
+) -> Result<Caller, Problem> {
+    let digest = credential.hmac(pepper);
+    if let Some(caller) = authority.look(|live| verify(live, pepper, credential, &digest)) {
+        return Ok(caller);
+    }
+    authority.catch_up_with_head(PATIENCE).await?;
+    authority.look(|live| verify(live, pepper, credential, &digest)).ok_or_else(|| {
+        Problem::unauthorized("credential.unknown", "This credential is not known here.", true)
+    })
+}
+
+fn verify(live: &Live, pepper: &Pepper, credential: &Credential, digest: &Digest) -> Option<Caller> {
+    let (caller, verifier) = live.credential(credential.id())?;
+    let kept = Digest::from_hex(&verifier.hmac)?;
+    let right_kind = match caller {
+        Caller::ApiKey(_) => credential.kind() == Kind::ApiKey,
+        Caller::Session(_) => credential.kind() == Kind::Session,
+        Caller::Operator(_) => credential.kind() == Kind::Operator,
+    };
+    (right_kind && verifier.pepper_id == pepper.id() && kept.matches(digest)).then_some(caller)
+}
+
+/// The credential of `Authorization: Bearer` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<Credential, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let value = values.next().ok_or_else(|| {
+        Problem::unauthorized(
+            "credential.missing",
+            "This needs `Authorization: Bearer` and a credential.",
+            false,
+        )
+    })?;
+    if values.next().is_some() {
+        return Err(Problem::bad_request("credential.twice", "There are two `Authorization` headers."));
+    }
+    let text = value.to_str().ok().and_then(|text| {
+        let (scheme, rest) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
+    });
+    let text = text.ok_or_else(|| {
+        Problem::unauthorized(
+            "credential.scheme",
+            "The `Authorization` header must be `Bearer` and a credential.",
+            true,
+        )
+    })?;
+    Credential::parse(text).map_err(|_| {
+        let detail = "The credential is malformed: it was mistyped, cut short, or is not one of ours.";
+        Problem::unauthorized("credential.malformed", detail, true)
+    })
+}
+
+/// A credential in a URL ends up in logs and histories: it is refused even where it would be right.
+fn credential_in_query(query: &str) -> Option<Problem> {
+    let ours = query.split(['&', '=', ';']).any(|part| part.starts_with("tbk_"));
+    let named = query.split('&').any(|pair| pair.starts_with("access_token="));
+    (ours || named).then(|| {
+        let detail =
+            "A credential must not stand in a URL: it is compromised now; revoke it and send it as a header.";
+        Problem::bad_request("credential.in_query", detail)
+    })
+}

@@ -1,0 +1,388 @@
+//! A tool call, from the question to its outcome.
+//!
+//! `decide` asks [`access`], writes the answer into the book, and only then hands out an
+//! [`OpenCall`]: the witness that the permit is durable, without which there is no [`Target`] to
+//! forward to. Whoever has one ends it with an outcome; one that is dropped was cancelled.
+
+mod offered;
+mod open_call;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio_util::task::TaskTracker;
+use tollbook_aggregates::access::{self, Caller, Denial, Permit, World as _};
+use tollbook_aggregates::{
+    CallId, Role, Session, SessionEvent, SessionId, ToolCall, WorkspaceId, authorized, called,
+};
+use tollbook_journal::{
+    Append, Appended, Budget, Committed, Expected, Idempotency, Journal, Position, Refused,
+};
+use tollbook_vault::Vault;
+
+use crate::authority::{Authority, Live};
+use crate::book::{Attribution, Draft, Scribe};
+use crate::clock::Clock;
+use crate::keys::Keys;
+
+pub use offered::OfferedTool;
+pub use open_call::OpenCall;
+pub use targets::{TargetError, header_belongs_to};
+
+/// How often a decision is made again because something was narrowed meanwhile.
+const TRIES: usize = 5;
+/// How long a decision may wait for the state to catch up.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Question {
+    /// On which session.
+    pub session_id: SessionId,
+    /// By whom.
+    pub caller: Caller,
+    /// The tool's name as the agent wrote it.
+    pub tool: String,
+    /// As the agent wrote them.
+    pub arguments: Option<Box<RawValue>>,
+    /// The JSON-RPC id of the request, as JSON.
+    pub jsonrpc_id: Option<String>,
+    /// The client's own name and version for itself.
+    pub self_declared_client: Option<String>,
+    /// Of the request that it came with.
+    pub request_id: String,
+    /// For a call that may be repeated by a client that lost the answer.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Why a call isn't made.
+#[derive(Debug, thiserror::Error)]
+pub enum CallRefused {
+    /// The decision was no, and it is recorded.
+    #[error("denied: {denial:?}")]
+    Denied {
+        /// Why.
+        denial: Denial,
+        /// Where it stands in the book.
+        position: Position,
+    },
+    /// To strangers there is no such session. Not recorded: strangers can't fill the book.
+    #[error("no such session")]
+    UnknownSession,
+    /// The caller's own credential is no longer in force. Not recorded on the session.
+    #[error("the caller's credential: {0:?}")]
+    Credential(Denial),
+    /// It was permitted, but not any more, or too late, when it was to be forwarded. Recorded.
+    #[error("not forwarded: {reason}")]
+    NotForwarded {
+        /// Stable and for programs.
+        reason: &'static str,
+        /// Of the permit.
+        position: Position,
+    },
+    /// The idempotency key was used before. Never forwarded again.
+    #[error("asked before, at position {position}")]
+    Repeated {
+        /// Of the first decision.
+        position: Position,
+        /// Was it the same question?
+        same_request: bool,
+        /// The sealed answer of then, if it is known.
+        answer: Option<Vec<u8>>,
+    },
+    /// The tool's server can't be called as things are: the vault is closed, say. Recorded.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The question can't be stored.
+    #[error("not storable: {0}")]
+    Invalid(String),
+    /// The book can't be written, or this replica can't follow it. Nothing was forwarded.
+    #[error("the book cannot be written: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+        /// When another try may be worth it.
+        retry_after: Duration,
+    },
+}
+
+/// How a decision is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// We forward it.
+    Called,
+    /// Somebody else carries it out.
+    Authorized,
+}
+
+/// Decides calls and records them.
+pub struct Calls {
+    journal: Journal,
+    authority: Authority,
+    scribe: Scribe,
+    clock: Clock,
+    targets: targets::Targets,
+    offers: offered::Offers,
+    /// Outcomes that aren't written yet; a graceful stop waits for them.
+    outcomes: TaskTracker,
+}
+
+impl Calls {
+    /// On this book, by this state.
+    pub fn new(journal: Journal, authority: Authority, vault: Arc<Vault>, keys: Keys, clock: Clock) -> Self {
+        Self {
+            targets: targets::Targets::new(journal.clone(), Arc::clone(&vault), keys),
+            offers: offered::Offers::new(journal.clone(), Arc::clone(&vault)),
+            scribe: Scribe::new(Arc::clone(&vault)),
+            outcomes: TaskTracker::new(),
+            journal,
+            authority,
+            clock,
+        }
+    }
+
+    /// Decides a call that goes through us. What comes back is durable.
+    ///
+    /// # Errors
+    /// The refusal, recorded where its variant says so.
+    pub async fn decide(self: &Arc<Self>, question: &Question) -> Result<OpenCall, CallRefused> {
+        let call_id: CallId = Clock::fresh_id();
+        let committed = self.record(question, call_id, Kind::Called).await?;
+        OpenCall::open(self, call_id, question, committed).await
+    }
+
+    /// Decides a call that somebody else carries out (`POST /v1/authorize`, `mode: record`).
+    ///
+    /// # Errors
+    /// The refusal, recorded where its variant says so.
+    pub async fn authorize(&self, question: &Question) -> Result<Appended, CallRefused> {
+        let committed = self.record(question, Clock::fresh_id(), Kind::Authorized).await?;
+        Ok(committed.appended())
+    }
+
+    /// Decides from memory, and records nothing (`mode: check`). At most a second old.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn check(&self, caller: Caller, session: SessionId, tool: &str) -> Result<(), CallRefused> {
+        self.authority.fresh().await.map_err(not_caught_up)?;
+        let at = self.clock.now();
+        let (decision, next) = self
+            .authority
+            .look(|live| (access::call_tool(live, caller, session, tool, at).map(drop), live.next()));
+        match decision {
+            Ok(()) => Ok(()),
+            Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
+            Err(denial) => Err(CallRefused::Denied { denial, position: next }),
+        }
+    }
+
+    /// The tools that the session's loadout offers, as an agent may see them.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn tools(&self, session: SessionId, caller: Caller) -> Result<Vec<OfferedTool>, CallRefused> {
+        self.authority.fresh().await.map_err(not_caught_up)?;
+        let at = self.clock.now();
+        let listed = self.authority.look(|live| {
+            let (grant, _) = access::use_session(live, caller, session, at)?;
+            let callable = offered::callable(live, grant);
+            Ok((live.pinned_by(grant.loadout_id, grant.loadout_version), callable))
+        });
+        match listed {
+            Ok((pinned, callable)) => Ok(self.offers.list(pinned, &callable).await?),
+            Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
+            Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
+                Err(CallRefused::Credential(denial))
+            }
+            Err(denial) => {
+                let position = self.authority.look(Live::next);
+                Err(CallRefused::Denied { denial, position })
+            }
+        }
+    }
+
+    /// Waits until every outcome so far is written. Call it once nothing new is decided.
+    pub async fn settle(&self) {
+        self.outcomes.close();
+        self.outcomes.wait().await;
+    }
+
+    async fn record(
+        &self,
+        question: &Question,
+        call_id: CallId,
+        kind: Kind,
+    ) -> Result<Committed<Permit>, CallRefused> {
+        let mut caught_up = false;
+        let mut by_the_book = None;
+        for _ in 0..TRIES {
+            let at = self.clock.now();
+            let (decision, fence, about) = self.authority.look(|live| {
+                let decision = by_the_book.map_or_else(
+                    || access::call_tool(live, question.caller, question.session_id, &question.tool, at),
+                    Err,
+                );
+                (decision, live.next(), about(live, question))
+            });
+            let Some(about) = about else {
+                if caught_up {
+                    return Err(CallRefused::UnknownSession);
+                }
+                self.authority.catch_up_with_head(CATCH_UP).await.map_err(not_caught_up)?;
+                caught_up = true;
+                continue;
+            };
+            // Nobody is refused by an old state.
+            if decision.is_err() && !caught_up && by_the_book.is_none() {
+                self.authority.catch_up_with_head(CATCH_UP).await.map_err(not_caught_up)?;
+                caught_up = true;
+                continue;
+            }
+            match decision {
+                Err(Denial::NotFound) => return Err(CallRefused::UnknownSession),
+                Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
+                    return Err(CallRefused::Credential(denial));
+                }
+                Err(denial) => return Err(self.deny(question, call_id, &about, denial, fence).await),
+                Ok(permit) => match self.permit(question, call_id, kind, &about, permit, fence).await {
+                    Ok(committed) => return Ok(committed),
+                    Err(Refused::Stale { position }) => {
+                        self.authority.catch_up(position.next(), CATCH_UP).await.map_err(not_caught_up)?;
+                    }
+                    Err(Refused::Expired) => by_the_book = Some(Denial::SessionExpired),
+                    Err(Refused::Exhausted) => by_the_book = Some(Denial::CallsUsedUp),
+                    Err(other) => return Err(refused(other)),
+                },
+            }
+        }
+        let reason = "the state changed faster than the decision could be written".to_owned();
+        Err(CallRefused::Unavailable { reason, retry_after: Duration::from_secs(1) })
+    }
+
+    async fn permit(
+        &self,
+        question: &Question,
+        call_id: CallId,
+        kind: Kind,
+        about: &About,
+        permit: Permit,
+        fence: Position,
+    ) -> Result<Committed<Permit>, Refused> {
+        let (not_after, max_calls) = (permit.not_after(), permit.max_calls());
+        let decision = Ok(permit);
+        let call = tool_call(question, call_id);
+        let event = match kind {
+            Kind::Called => called(call, &decision),
+            Kind::Authorized => authorized(call, &decision),
+        };
+        let budget = max_calls.map(|total| Budget { session_id: question.session_id.0, total });
+        let write = self.compose(question, about, &event, fence).await?;
+        let append = Append {
+            writes: vec![write],
+            fence: Some(fence),
+            not_after: Some(not_after),
+            idempotency: question.idempotency.clone(),
+            budget,
+        };
+        match decision {
+            Ok(permit) => self.journal.append_with(append, permit).await,
+            Err(_) => Err(Refused::Invalid("a denial is no permit".to_owned())),
+        }
+    }
+
+    /// A denial carries no fence: it takes nothing from anybody, and it must be recorded also when
+    /// it is the caller's own right that has just ended.
+    async fn deny(
+        &self,
+        question: &Question,
+        call_id: CallId,
+        about: &About,
+        denial: Denial,
+        decided_at: Position,
+    ) -> CallRefused {
+        let event = called(tool_call(question, call_id), &Err(denial));
+        let write = match self.compose(question, about, &event, decided_at).await {
+            Ok(write) => write,
+            Err(error) => return refused(error),
+        };
+        let append = Append {
+            writes: vec![write],
+            fence: None,
+            not_after: None,
+            idempotency: question.idempotency.clone(),
+            budget: None,
+        };
+        match self.journal.append(append).await {
+            Ok(appended) => CallRefused::Denied { denial, position: appended.first },
+            Err(error) => refused(error),
+        }
+    }
+
+    async fn compose(
+        &self,
+        question: &Question,
+        about: &About,
+        event: &SessionEvent,
+        decided_at: Position,
+    ) -> Result<tollbook_journal::Write, Refused> {
+        let invalid = |error: crate::book::ComposeError| Refused::Invalid(error.to_string());
+        let mut attribution =
+            Attribution::of(question.caller, about.actor.clone(), about.role, &question.request_id);
+        attribution.decided_at = Some(decided_at);
+        let draft = Draft::new::<Session>(
+            about.workspace_id.0,
+            question.session_id.0,
+            Expected::Any,
+            std::slice::from_ref(event),
+        )
+        .map_err(invalid)?;
+        self.scribe.compose(draft, &attribution).await.map_err(invalid)
+    }
+}
+
+/// What a record says of the session beside the decision.
+#[derive(Debug)]
+struct About {
+    workspace_id: WorkspaceId,
+    actor: String,
+    role: Option<Role>,
+}
+
+fn about(live: &Live, question: &Question) -> Option<About> {
+    let grant = live.session(question.session_id).grant()?;
+    let role = live.workspace(grant.workspace_id).role_of(grant.user_id);
+    Some(About { workspace_id: grant.workspace_id, actor: format!("user:{}", grant.user_id), role })
+}
+
+fn tool_call(question: &Question, call_id: CallId) -> ToolCall {
+    ToolCall {
+        call_id,
+        tool: question.tool.clone(),
+        jsonrpc_id: question.jsonrpc_id.clone(),
+        argument_bytes: question.arguments.as_deref().map_or(0, |arguments| arguments.get().len() as u64),
+        argument_digest: None,
+        self_declared_client: question.self_declared_client.clone(),
+    }
+}
+
+fn not_caught_up(error: crate::authority::NotCaughtUp) -> CallRefused {
+    CallRefused::Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(1) }
+}
+
+fn refused(error: Refused) -> CallRefused {
+    match error {
+        Refused::Duplicate { position, same_request, answer } => {
+            CallRefused::Repeated { position, same_request, answer }
+        }
+        Refused::Invalid(reason) => CallRefused::Invalid(reason),
+        Refused::Unavailable { reason, retry_after } => CallRefused::Unavailable { reason, retry_after },
+        // Only a permit carries what these answer to, and `record` has dealt with them.
+        other
+        @ (Refused::Stale { .. } | Refused::Conflict { .. } | Refused::Expired | Refused::Exhausted) => {
+            CallRefused::Unavailable { reason: other.to_string(), retry_after: Duration::from_secs(1) }
+        }
+    }
+}

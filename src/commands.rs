@@ -1,0 +1,400 @@
+//! Carrying out what a caller asks for: permitted, decided, written, answered.
+//!
+//! Every command goes the same way. The caller's right and the decision are looked up in one state;
+//! the append carries the fence of that state, so that a right that was taken away meanwhile writes
+//! nothing; what was narrowed is caught up with, and the question is decided again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tollbook_aggregates::WorkspaceId;
+use tollbook_aggregates::access::{self, Caller, Denial, Operation, Standing};
+use tollbook_journal::{Append, Appended, INSTANCE, Idempotency, Journal, Position, Refused};
+use tollbook_vault::{BelongsTo, Purpose, Vault};
+use uuid::Uuid;
+
+use crate::authority::{Authority, Live};
+use crate::book::{Attribution, Draft, Scribe};
+use crate::clock::Clock;
+use crate::problem::{Problem, request_id};
+
+/// How often a command is decided again because the state changed meanwhile.
+const TRIES: usize = 8;
+/// How long a command may wait for the state to catch up.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long an answer to a request with an idempotency key is kept.
+const ANSWERS_KEPT: TimeDelta = TimeDelta::days(1);
+
+/// What a command comes to: what is written, and what is answered.
+#[derive(Debug)]
+pub struct Plan {
+    /// Empty when there is nothing to do: the answer is given all the same.
+    pub drafts: Vec<Draft>,
+    /// A JSON object.
+    pub answer: Value,
+    /// The member of `answer` that is shown once, and never kept.
+    pub secret: Option<&'static str>,
+}
+
+/// A command that was carried out.
+#[derive(Debug)]
+pub struct Done {
+    /// A JSON object, with `position` in it.
+    pub answer: Value,
+    /// Where its last event stands; the end of the state that was looked at, when there was none.
+    pub position: Position,
+}
+
+/// A request that can be repeated: what came as `Idempotency-Key`, and what it came with.
+#[derive(Debug, Clone)]
+pub struct Repeatable {
+    /// What the client sent.
+    pub key: String,
+    /// Method and path.
+    pub route: String,
+    /// SHA-256 of route and body.
+    pub request_hash: [u8; 32],
+}
+
+impl Repeatable {
+    /// Of this route and body.
+    pub fn new(key: String, route: String, body: &[u8]) -> Self {
+        let request_hash =
+            Sha256::new().chain_update(route.as_bytes()).chain_update([0]).chain_update(body).finalize();
+        Self { key, route, request_hash: request_hash.into() }
+    }
+
+    /// Keys of different callers or routes never meet.
+    fn scope(&self, caller: Caller) -> String {
+        let caller = match caller {
+            Caller::ApiKey(id) => format!("api_key:{id}"),
+            Caller::Session(id) => format!("session:{id}"),
+            Caller::Operator(id) => format!("operator:{id}"),
+        };
+        format!("{caller} {}", self.route)
+    }
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Commands {
+    journal: Journal,
+    authority: Authority,
+    vault: Arc<Vault>,
+    scribe: Scribe,
+    clock: Clock,
+}
+
+impl Commands {
+    /// On this book, by this state.
+    pub const fn new(
+        journal: Journal,
+        authority: Authority,
+        vault: Arc<Vault>,
+        scribe: Scribe,
+        clock: Clock,
+    ) -> Self {
+        Self { journal, authority, vault, scribe, clock }
+    }
+
+    /// May the caller do this, by a state that is at most a second old? For reads.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub async fn allow(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        operation: Operation,
+    ) -> Result<Standing, Problem> {
+        self.authority.fresh().await?;
+        let at = self.clock.now();
+        let standing = self.authority.look(|live| access::may(live, caller, workspace, operation, at));
+        match standing {
+            Ok(standing) => Ok(standing),
+            // Nobody is refused by an old state.
+            Err(_) => {
+                self.authority.catch_up_with_head(CATCH_UP).await?;
+                let standing =
+                    self.authority.look(|live| access::may(live, caller, workspace, operation, at));
+                standing.map_err(|denial| Problem::denied(denial, operation.scope()))
+            }
+        }
+    }
+
+    /// Carries out what `plan` decides on the state that it is shown.
+    ///
+    /// # Errors
+    /// The problem to answer with; nothing was written then.
+    pub async fn execute(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        operation: Operation,
+        repeatable: Option<&Repeatable>,
+        plan: impl Fn(&Live, Standing, DateTime<Utc>) -> Result<Plan, Problem>,
+    ) -> Result<Done, Problem> {
+        if let Some(repeatable) = repeatable
+            && let Some(done) = self.answered_before(caller, workspace, repeatable).await?
+        {
+            return Ok(done);
+        }
+        let mut caught_up = false;
+        for _ in 0..TRIES {
+            let at = self.clock.now();
+            let (decided, fence) = self
+                .authority
+                .look(|live| (decide(live, caller, workspace, operation, at, &plan), live.next()));
+            let (plan, standing) = match decided {
+                Ok(decided) => decided,
+                Err(_) if !caught_up => {
+                    self.authority.catch_up_with_head(CATCH_UP).await?;
+                    caught_up = true;
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
+            let Plan { drafts, answer, secret } = plan;
+            if drafts.iter().all(Draft::is_empty) {
+                return Ok(done(answer, fence));
+            }
+            let attribution = attribution(caller, standing, fence);
+            let idempotency = match repeatable {
+                Some(repeatable) => {
+                    Some(self.idempotency(caller, workspace, repeatable, &answer, secret, at).await?)
+                }
+                None => None,
+            };
+            match self.append(drafts, &attribution, Some(fence), idempotency).await? {
+                Ok(appended) => {
+                    // The caller's next question is answered by a state that has this in it.
+                    let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
+                    return Ok(done(answer, appended.last));
+                }
+                Err(Refused::Stale { position }) => {
+                    self.authority.catch_up(position.next(), CATCH_UP).await?
+                }
+                Err(Refused::Conflict { .. }) => self.authority.catch_up_with_head(CATCH_UP).await?,
+                Err(Refused::Duplicate { position, same_request, answer }) => {
+                    return self.repeat(caller, workspace, repeatable, position, same_request, answer).await;
+                }
+                Err(other) => return Err(refused(other)),
+            }
+        }
+        let detail = "Others changed the same thing at the same time, again and again. Try again.";
+        Err(Problem::conflict("conflict.concurrent_change", detail).retry_after(Duration::from_secs(1)))
+    }
+
+    /// Writes what the service itself decides, in nobody's name. For bootstrapping.
+    ///
+    /// # Errors
+    /// The problem to answer with; nothing was written then.
+    pub async fn write_as_system(&self, drafts: Vec<Draft>) -> Result<Result<Appended, Refused>, Problem> {
+        let appended = self.append(drafts, &Attribution::system(), None, None).await?;
+        if let Ok(appended) = &appended {
+            let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
+        }
+        Ok(appended)
+    }
+
+    async fn append(
+        &self,
+        drafts: Vec<Draft>,
+        attribution: &Attribution,
+        fence: Option<Position>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Result<Appended, Refused>, Problem> {
+        let mut writes = Vec::with_capacity(drafts.len());
+        for draft in drafts.into_iter().filter(|draft| !draft.is_empty()) {
+            writes.push(self.scribe.compose(draft, attribution).await?);
+        }
+        let append = Append { writes, fence, not_after: None, idempotency, budget: None };
+        Ok(self.journal.append(append).await)
+    }
+
+    async fn idempotency(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        repeatable: &Repeatable,
+        answer: &Value,
+        secret: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<Idempotency, Problem> {
+        let mut kept = answer.clone();
+        if let (Some(secret), Some(members)) = (secret, kept.as_object_mut()) {
+            members.remove(secret);
+            members.insert("secret_already_shown".to_owned(), Value::Bool(true));
+        }
+        let sealed = self.seal_answer(caller, workspace, repeatable, &kept).await?;
+        Ok(Idempotency {
+            scope: repeatable.scope(caller),
+            key: repeatable.key.clone(),
+            request_hash: repeatable.request_hash,
+            answer: Some(sealed),
+            expires_at: at + ANSWERS_KEPT,
+        })
+    }
+
+    /// What makes a tool call repeatable: its answer isn't known yet when it is permitted.
+    pub fn call_idempotency(&self, caller: Caller, repeatable: &Repeatable) -> Idempotency {
+        Idempotency {
+            scope: repeatable.scope(caller),
+            key: repeatable.key.clone(),
+            request_hash: repeatable.request_hash,
+            answer: None,
+            expires_at: self.clock.now() + ANSWERS_KEPT,
+        }
+    }
+
+    /// Keeps the answer to a call for whoever repeats the request. Best effort: without it, the
+    /// repetition is told that the outcome isn't known.
+    pub async fn keep_answer(
+        &self,
+        caller: Caller,
+        workspace: WorkspaceId,
+        repeatable: &Repeatable,
+        answer: &Value,
+    ) {
+        let kept = match self.seal_answer(caller, Some(workspace), repeatable, answer).await {
+            Ok(sealed) => {
+                self.journal.complete_idempotent(&repeatable.scope(caller), &repeatable.key, sealed).await
+            }
+            Err(_) => return,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the answer to a repeatable call could not be kept");
+        }
+    }
+
+    async fn seal_answer(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        repeatable: &Repeatable,
+        answer: &Value,
+    ) -> Result<Vec<u8>, Problem> {
+        let field = format!("{} {}", repeatable.scope(caller), repeatable.key);
+        let text = serde_json::to_vec(answer).map_err(|_| Problem::internal())?;
+        Ok(self.vault.seal(&answer_belongs_to(workspace, &field), &text).await?.into_bytes())
+    }
+
+    /// The answer of a request that was made before with the same key.
+    ///
+    /// # Errors
+    /// 409 when it was another request.
+    pub async fn answered_before(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        repeatable: &Repeatable,
+    ) -> Result<Option<Done>, Problem> {
+        let stored = self.journal.idempotent(&repeatable.scope(caller), &repeatable.key).await?;
+        let Some(stored) = stored else { return Ok(None) };
+        // A key that has lost its right since isn't shown what it did with it.
+        let at = self.clock.now();
+        let home = self.authority.look(|live| access::home(live, caller, at));
+        if let Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired | Denial::NotFound)) = home
+        {
+            return Err(Problem::denied(denial, ""));
+        }
+        let same_request = stored.request_hash == repeatable.request_hash;
+        self.repeat(caller, workspace, Some(repeatable), stored.position, same_request, stored.answer)
+            .await
+            .map(Some)
+    }
+
+    /// Answers a repeated request.
+    ///
+    /// # Errors
+    /// 409 when it was another request, or when the first one's answer isn't known.
+    pub async fn repeat(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        repeatable: Option<&Repeatable>,
+        position: Position,
+        same_request: bool,
+        answer: Option<Vec<u8>>,
+    ) -> Result<Done, Problem> {
+        let Some(repeatable) = repeatable else { return Err(Problem::internal()) };
+        if !same_request {
+            let detail = "This `Idempotency-Key` was used for another request.";
+            return Err(Problem::conflict("idempotency.key_reused", detail));
+        }
+        let Some(sealed) = answer else {
+            let detail = "The first request with this `Idempotency-Key` was recorded, and its outcome is not known (yet). It is not done again.";
+            return Err(Problem::conflict("idempotency.outcome_unknown", detail).recorded_at(position));
+        };
+        let field = format!("{} {}", repeatable.scope(caller), repeatable.key);
+        let opened = self.vault.open(&answer_belongs_to(workspace, &field), &sealed).await?;
+        let answer = serde_json::from_slice(opened.expose()).map_err(|_| Problem::internal())?;
+        Ok(done(answer, position))
+    }
+}
+
+fn decide(
+    live: &Live,
+    caller: Caller,
+    workspace: Option<WorkspaceId>,
+    operation: Operation,
+    at: DateTime<Utc>,
+    plan: &impl Fn(&Live, Standing, DateTime<Utc>) -> Result<Plan, Problem>,
+) -> Result<(Plan, Standing), Problem> {
+    let standing = access::may(live, caller, workspace, operation, at)
+        .map_err(|denial| Problem::denied(denial, operation.scope()))?;
+    Ok((plan(live, standing, at)?, standing))
+}
+
+fn done(mut answer: Value, position: Position) -> Done {
+    if let Some(members) = answer.as_object_mut() {
+        members.insert("position".to_owned(), position.0.into());
+    }
+    Done { answer, position }
+}
+
+fn attribution(caller: Caller, standing: Standing, fence: Position) -> Attribution {
+    let (actor, role) = match (standing, caller) {
+        (Standing::Member { user_id, held, .. }, _) => (format!("user:{user_id}"), Some(held)),
+        (Standing::Operator, Caller::Operator(id)) => (format!("operator:{id}"), None),
+        (Standing::Operator, Caller::ApiKey(_) | Caller::Session(_)) => ("system".to_owned(), None),
+    };
+    let mut attribution = Attribution::of(caller, actor, role, &request_id());
+    attribution.decided_at = Some(fence);
+    attribution
+}
+
+fn answer_belongs_to(workspace: Option<WorkspaceId>, field: &str) -> BelongsTo<'_> {
+    BelongsTo {
+        purpose: Purpose::StoredAnswer,
+        workspace: workspace.map_or(INSTANCE, |workspace| workspace.0),
+        owner: Uuid::nil(),
+        field,
+        version: 1,
+        origin: None,
+        issuer: None,
+    }
+}
+
+/// What an append's refusal means to a client.
+pub fn refused(error: Refused) -> Problem {
+    match error {
+        Refused::Unavailable { reason, retry_after } => {
+            tracing::error!(%reason, "the book cannot be written");
+            let detail = "The book cannot be written for now. Nothing was done.";
+            Problem::unavailable("book.unavailable", detail, retry_after)
+        }
+        Refused::Invalid(reason) => {
+            Problem::bad_request("body.not_storable", format!("This cannot be stored: {reason}."))
+        }
+        Refused::Expired => Problem::bad_request("expired", "It expired before it could be written."),
+        Refused::Exhausted => Problem::denied(Denial::CallsUsedUp, ""),
+        Refused::Stale { .. } | Refused::Conflict { .. } | Refused::Duplicate { .. } => Problem::conflict(
+            "conflict.concurrent_change",
+            "Somebody else changed the same thing. Try again.",
+        ),
+    }
+}

@@ -1,0 +1,111 @@
+//! REST: one file a resource. Handlers parse, call one function, and map the result.
+
+mod api_keys;
+mod audit;
+mod authorize;
+mod body;
+mod cursor;
+mod health;
+mod loadouts;
+pub mod openapi;
+mod sessions;
+mod tool_calls;
+mod tool_servers;
+mod workspaces;
+mod written;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
+use tollbook_journal::Position;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::problem::{Problem, REQUEST_ID};
+
+pub use body::Limits;
+
+/// The header that says where a write stands in the book.
+const POSITION: HeaderName = HeaderName::from_static("tollbook-position");
+/// The header that names the request.
+const REQUEST: HeaderName = HeaderName::from_static("tollbook-request-id");
+
+/// Every REST route.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(health::alive)
+        .service(health::ready)
+        .configure(workspaces::configure)
+        .configure(tool_servers::configure)
+        .configure(loadouts::configure)
+        .configure(sessions::configure)
+        .configure(tool_calls::configure)
+        .configure(api_keys::configure)
+        .configure(authorize::configure)
+        .configure(audit::configure);
+}
+
+/// What is asked for at a path that there isn't.
+pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
+    no_route(request.method().as_str(), request.path()).error_response()
+}
+
+fn no_route(method: &str, path: &str) -> Problem {
+    let detail = format!("There is nothing at {method} {path}. `/docs` lists what there is.");
+    Problem::new(StatusCode::NOT_FOUND, "route.unknown", "No such route", detail)
+}
+
+/// Around every request: gives it an id, and makes a problem of whatever refusal isn't one yet.
+///
+/// # Errors
+/// Never: errors become answers here.
+pub async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = Clock::fresh_id::<Uuid>().to_string();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    REQUEST_ID
+        .scope(id.clone(), async move {
+            let mut response = next.call(request).await?.map_into_boxed_body();
+            if let Some(problem) = refusal(response.response(), method.as_str(), &path) {
+                response = response.into_response(problem.error_response());
+            }
+            if let Ok(value) = HeaderValue::from_str(&id) {
+                response.headers_mut().insert(REQUEST, value);
+            }
+            Ok(response)
+        })
+        .await
+}
+
+/// Actix's own refusals have no body, or one in plain text.
+fn refusal(response: &HttpResponse, method: &str, path: &str) -> Option<Problem> {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let structured = kind.is_some_and(|kind| kind.contains("json") || kind.contains("event-stream"));
+    if structured || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(match status {
+        StatusCode::NOT_FOUND => no_route(method, path),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let detail = format!("{method} is not offered at {path}.");
+            Problem::new(status, "method.not_allowed", "Method not allowed", detail)
+        }
+        status if status.is_client_error() => {
+            let title = status.canonical_reason().unwrap_or("The request is not valid");
+            Problem::new(status, "request.invalid", title, "The request is not one that can be read.")
+        }
+        _ => Problem::internal(),
+    })
+}
+
+/// The header `Tollbook-Position`.
+fn position_header(position: Position) -> (HeaderName, HeaderValue) {
+    (POSITION, HeaderValue::from(position.0))
+}

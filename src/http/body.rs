@@ -1,0 +1,143 @@
+//! What comes in: JSON bodies, paths, queries and idempotency keys, each refused with a clear
+//! problem where it doesn't fit.
+
+use std::ops::Deref;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{self, BytesMut};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures::StreamExt as _;
+use futures::future::{LocalBoxFuture, Ready, ready};
+use serde::de::DeserializeOwned;
+
+use crate::commands::Repeatable;
+use crate::problem::Problem;
+
+/// How long an `Idempotency-Key` may be.
+const KEY_MAX: usize = 255;
+
+/// What a request may be at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of body.
+    pub body: usize,
+}
+
+/// A JSON body, and the key that makes its request repeatable.
+#[derive(Debug)]
+pub(super) struct Body<T> {
+    pub(super) value: T,
+    pub(super) repeatable: Option<Repeatable>,
+}
+
+impl<T> Deref for Body<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let bytes = read(&request, &mut payload).await?;
+            let empty = bytes.is_empty();
+            if !empty {
+                is_json(&request)?;
+            }
+            // A body that has no required member may be left out.
+            let text: &[u8] = if empty { b"{}" } else { &bytes };
+            let value = parse(text)?;
+            Ok(Self { value, repeatable: repeatable(&request, &bytes)? })
+        })
+    }
+}
+
+async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<BytesMut, Problem> {
+    let limit = request.app_data::<Limits>().map_or(1 << 20, |limits| limits.body);
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("body.incomplete", "The body ended early."))?;
+        if bytes.len() + chunk.len() > limit {
+            let detail = format!("The body is larger than {limit} bytes.");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", "Too large", detail));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn is_json(request: &HttpRequest) -> Result<(), Problem> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "The body must be `Content-Type: application/json`.";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body.not_json", "Unsupported media type", detail))
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { String::new() } else { format!("`{path}`: ") };
+        Problem::bad_request("body.malformed", format!("{place}{}.", error.inner()))
+    })?;
+    deserializer.end().map_err(|_| Problem::bad_request("body.malformed", "There is more behind the JSON value."))?;
+    Ok(value)
+}
+
+fn repeatable(request: &HttpRequest, body: &[u8]) -> Result<Option<Repeatable>, Problem> {
+    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=KEY_MAX).contains(&key.len()));
+    let key = key.ok_or_else(|| {
+        let detail = format!("An `Idempotency-Key` has 1 to {KEY_MAX} visible ASCII characters.");
+        Problem::bad_request("idempotency.key_malformed", detail)
+    })?;
+    let route = format!("{} {}", request.method(), request.path());
+    Ok(Some(Repeatable::new(key.to_owned(), route, body)))
+}
+
+/// The ids in a path.
+#[derive(Debug)]
+pub(super) struct Ids<T>(pub(super) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Ids<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let path = web::Path::<T>::from_request(request, payload).into_inner();
+        ready(path.map(|path| Self(path.into_inner())).map_err(|_| {
+            Problem::bad_request("path.malformed", "An id in the path is not a UUID (or a position not a number).")
+        }))
+    }
+}
+
+/// The query, with no parameter that there isn't.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let query = web::Query::<T>::from_request(request, payload).into_inner();
+        ready(query.map(|query| Self(query.into_inner())).map_err(|error| {
+            let reason = match error.as_error::<actix_web::error::QueryPayloadError>() {
+                Some(actix_web::error::QueryPayloadError::Deserialize(reason)) => reason.to_string(),
+                _ => "it cannot be read".to_owned(),
+            };
+            Problem::bad_request("query.malformed", format!("The query: {reason}."))
+        }))
+    }
+}

@@ -1,0 +1,48 @@
+//! The refusals that operations document: each a problem (RFC 9457).
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::response::Response;
+use utoipa::openapi::{Content, RefOr, ResponseBuilder, Schema};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::problem::Problem;
+
+/// What any operation that reads may answer.
+pub(super) struct ReadRefusals;
+
+/// What any operation that writes may answer.
+pub(super) struct WriteRefusals;
+
+const READ: [(&str, &str); 5] = [
+    ("400", "The path or the query is malformed"),
+    ("401", "There is no credential, or none that is in force"),
+    ("403", "The credential does not carry the scope that is named"),
+    ("404", "There is no such thing, or it is somebody else's"),
+    ("503", "The book cannot be reached for now; `Retry-After` says when to try again"),
+];
+
+const WRITE: [(&str, &str); 3] = [
+    ("409", "It conflicts with what is there; `code` names the conflict"),
+    ("413", "The body is too large"),
+    ("415", "The body is not `application/json`"),
+];
+
+fn problem(description: &str) -> RefOr<Response> {
+    let schema: RefOr<Schema> = utoipa::openapi::Ref::from_schema_name(Problem::name()).into();
+    let content = Content::new(Some(schema));
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
+}
+
+impl IntoResponses for ReadRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        READ.iter().map(|(status, description)| ((*status).to_owned(), problem(description))).collect()
+    }
+}
+
+impl IntoResponses for WriteRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let both = READ.iter().chain(&WRITE);
+        both.map(|(status, description)| ((*status).to_owned(), problem(description))).collect()
+    }
+}

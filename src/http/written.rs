@@ -1,0 +1,35 @@
+//! What goes out: the answers to writes, and pages of lists.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::position_header;
+use crate::commands::Done;
+use crate::problem::Problem;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    /// What there is.
+    pub(super) items: Vec<T>,
+    /// Give it as `cursor` for the next page; absent on the last one.
+    pub(super) next: Option<String>,
+}
+
+/// Answers a write.
+pub(super) fn written(status: StatusCode, done: Done) -> HttpResponse {
+    HttpResponseBuilder::new(status)
+        .insert_header(position_header(done.position))
+        .insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
+        .json(done.answer)
+}
+
+/// The JSON object that an answer is.
+///
+/// # Errors
+/// When it doesn't serialize.
+pub(super) fn object<T: Serialize>(answer: &T) -> Result<serde_json::Value, Problem> {
+    serde_json::to_value(answer).map_err(|_| Problem::internal())
+}

@@ -1,0 +1,367 @@
+//! What a client is told when something is refused (RFC 9457), and the one place where refusals are
+//! mapped to it.
+//!
+//! Two audiences: a problem is for the client and never holds a secret, an upstream's words or the
+//! database's; what an operator needs to know is logged where it is handled.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::{Deserialize, Serialize};
+use tollbook_aggregates::access::Denial;
+use tollbook_journal::{Position, ReadError};
+use utoipa::ToSchema;
+
+use crate::authority::NotCaughtUp;
+use crate::book::ComposeError;
+
+tokio::task_local! {
+    /// The id of the request that the current task answers.
+    pub static REQUEST_ID: String;
+}
+
+/// The current request's id, or nothing outside of one.
+pub fn request_id() -> String {
+    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// A problem, as `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A URN that names the kind of problem: `urn:tollbook:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for every problem of this kind.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong this time.
+    pub detail: String,
+    /// Stable and for programs.
+    pub code: String,
+    /// Which request; name it when you report the problem.
+    pub request_id: String,
+    /// Where the refusal stands in the book, if it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// What a person can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<Remediation>,
+    #[serde(skip)]
+    #[schema(ignore)]
+    headers: Headers,
+}
+
+/// What a person can do about a problem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Remediation {
+    /// In words.
+    pub action: String,
+    /// A command to paste.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A page to open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Headers {
+    retry_after: Option<Duration>,
+    challenge: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(status: StatusCode, code: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:tollbook:problem:{code}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            request_id: request_id(),
+            position: None,
+            remediation: None,
+            headers: Headers::default(),
+        }
+    }
+
+    /// With what a person can do.
+    #[must_use]
+    pub fn remedy(mut self, action: &str, command: Option<&str>) -> Self {
+        let command = command.map(ToOwned::to_owned);
+        self.remediation = Some(Remediation { action: action.to_owned(), command, url: None });
+        self
+    }
+
+    /// With its place in the book.
+    #[must_use]
+    pub fn recorded_at(mut self, position: Position) -> Self {
+        self.position = Some(position.0);
+        self
+    }
+
+    /// With the time after which another try may be worth it (RFC 9110, section 10.2.3).
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.headers.retry_after = Some(after);
+        self
+    }
+
+    /// With a challenge (RFC 9110, section 11.6.1; RFC 6750, section 3; RFC 9728, section 5.1).
+    #[must_use]
+    pub fn challenge(mut self, challenge: String) -> Self {
+        self.headers.challenge = Some(challenge);
+        self
+    }
+
+    /// The status as actix knows it.
+    pub fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What was sent can't be understood or isn't allowed; `code` such as `body.malformed`.
+    pub fn bad_request(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, "The request is not valid", detail)
+    }
+
+    /// It isn't there, or it is somebody else's.
+    pub fn not_found(what: &str) -> Self {
+        let detail = format!("There is no such {what}, or it is not yours.");
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+    }
+
+    fn absent(what: &str, _: String) -> Self {
+        Self::not_found(what)
+    }
+
+    /// It doesn't fit what is there; `code` names the conflict.
+    pub fn conflict(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, "The request conflicts with what is there", detail)
+    }
+
+    /// Something within can't be reached for now.
+    pub fn unavailable(code: &str, detail: impl Into<String>, retry_after: Duration) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Not available for now", detail);
+        problem.retry_after(retry_after)
+    }
+
+    /// Something that must not happen did; the cause has been logged.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side. The log has the cause under this request id.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    /// The credential is missing, unknown or no longer in force (RFC 6750, section 3).
+    pub fn unauthorized(code: &str, detail: &str, presented: bool) -> Self {
+        let challenge = if presented {
+            r#"Bearer realm="tollbook", error="invalid_token""#
+        } else {
+            r#"Bearer realm="tollbook""#
+        };
+        Self::new(StatusCode::UNAUTHORIZED, code, "A valid credential is needed", detail)
+            .challenge(challenge.to_owned())
+            .remedy(
+                "Send `Authorization: Bearer` with an API key that is in force; a member makes one, or an admin resets it.",
+                Some("export TOLLBOOK_API_KEY=tbk_key_…"),
+            )
+    }
+
+    /// The caller may not (RFC 6750, section 3.1).
+    pub fn insufficient_scope(scope: &str) -> Self {
+        let detail = format!("This credential does not carry `{scope}`.");
+        Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "Not allowed", detail)
+            .challenge(format!(r#"Bearer realm="tollbook", error="insufficient_scope", scope="{scope}""#))
+            .remedy("Ask an admin of the workspace for a role or a key that carries it.", None)
+    }
+
+    /// Why something was refused; `scope` is what the caller would have needed.
+    pub fn denied(denial: Denial, scope: &str) -> Self {
+        let forbidden =
+            |code: &str, detail: &str| Self::new(StatusCode::FORBIDDEN, code, "Not allowed", detail);
+        let ended = |detail: &str| {
+            forbidden("session.ended", detail)
+                .remedy("Make a new session.", Some("tollbook session create --loadout LOADOUT"))
+        };
+        match denial {
+            Denial::NotFound => Self::not_found("resource"),
+            Denial::CredentialRevoked => {
+                Self::unauthorized("credential.revoked", "This credential has been revoked.", true)
+            }
+            Denial::CredentialExpired => {
+                Self::unauthorized("credential.expired", "This credential has expired.", true)
+            }
+            Denial::RoleTooLow => Self::insufficient_scope(scope),
+            Denial::SessionRevoked => ended("The session was revoked."),
+            Denial::SessionExpired => ended("The session has expired."),
+            Denial::MakerCredentialRevoked => {
+                ended("The credential that the session was made with is revoked.")
+            }
+            Denial::MakerCredentialExpired => {
+                ended("The credential that the session was made with has expired.")
+            }
+            Denial::MakerLostRight => ended("The session's maker may no longer call tools here."),
+            Denial::WorkspaceEnded => ended("The workspace has ended."),
+            Denial::LoadoutRemoved => ended("The session's loadout was removed."),
+            Denial::CallsUsedUp => ended("The session's calls are used up."),
+            Denial::NotInLoadout => forbidden(
+                "tool.not_in_loadout",
+                "The tool is not in the session's loadout.",
+            )
+            .remedy(
+                "Call a tool of the loadout, or make a loadout version that has it and a session on that.",
+                None,
+            ),
+            Denial::ToolServerRemoved => forbidden("tool_server.removed", "The tool's server was removed."),
+            Denial::ToolChanged => forbidden(
+                "tool.changed",
+                "The tool's definition is no longer the one that the loadout pinned.",
+            )
+            .remedy("Look at the change, and make a new version of the loadout to accept it.", None),
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(after) = self.headers.retry_after {
+            response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
+        }
+        if let Some(challenge) = &self.headers.challenge
+            && let Ok(value) = HeaderValue::from_str(challenge)
+        {
+            response.insert_header((header::WWW_AUTHENTICATE, value));
+        }
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.body(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        tracing::error!(%error, "the book cannot be read");
+        match error {
+            ReadError::Unavailable(_) => Self::unavailable(
+                "book.unavailable",
+                "The book cannot be read for now.",
+                Duration::from_secs(1),
+            ),
+            ReadError::Hole(_) | ReadError::Undecodable { .. } => Self::internal(),
+        }
+    }
+}
+
+impl From<NotCaughtUp> for Problem {
+    fn from(_: NotCaughtUp) -> Self {
+        let detail = "This replica has not caught up with the book.";
+        Self::unavailable("book.not_caught_up", detail, Duration::from_secs(1))
+    }
+}
+
+impl From<ComposeError> for Problem {
+    fn from(error: ComposeError) -> Self {
+        tracing::error!(%error, "an event could not be made ready for the book");
+        match error {
+            ComposeError::Serialize(_) => Self::internal(),
+            ComposeError::Vault(_) => vault_unavailable(),
+        }
+    }
+}
+
+impl From<tollbook_vault::VaultError> for Problem {
+    fn from(error: tollbook_vault::VaultError) -> Self {
+        tracing::error!(%error, "the vault refused");
+        vault_unavailable()
+    }
+}
+
+impl From<tollbook_vault::StoreError> for Problem {
+    fn from(error: tollbook_vault::StoreError) -> Self {
+        tracing::error!(%error, "the vault's store cannot be reached");
+        vault_unavailable()
+    }
+}
+
+/// What was asked can't be done as things are, or doesn't fit.
+macro_rules! domain_errors {
+    ($($error:ident { $($variant:ident => $kind:ident $code:literal),* $(,)? })*) => {$(
+        impl From<tollbook_aggregates::$error> for Problem {
+            fn from(error: tollbook_aggregates::$error) -> Self {
+                use tollbook_aggregates::$error as Error;
+                match error {
+                    $(Error::$variant => Self::$kind($code, sentence(&error)),)*
+                }
+            }
+        }
+    )*};
+}
+
+domain_errors! {
+    InstanceError { AlreadyBootstrapped => conflict "instance.already_bootstrapped" }
+    OperatorError { Absent => absent "operator", Exists => conflict "operator.exists", Label => bad_request "operator.label" }
+    UserError { Exists => conflict "user.exists", Name => bad_request "user.name" }
+    WorkspaceError {
+        Absent => absent "workspace",
+        Exists => conflict "workspace.exists",
+        Name => bad_request "workspace.name",
+        AlreadyMember => conflict "member.exists",
+        NotMember => absent "member",
+        LastOwner => conflict "member.last_owner",
+    }
+    ToolServerError {
+        Absent => absent "tool server",
+        Exists => conflict "tool_server.exists",
+        Removed => conflict "tool_server.removed",
+        Name => bad_request "tool_server.name",
+        TwiceTheSameTool => conflict "tool_server.same_tool_twice",
+    }
+    LoadoutError {
+        Absent => absent "loadout",
+        Exists => conflict "loadout.exists",
+        Removed => conflict "loadout.removed",
+        Name => bad_request "loadout.name",
+        HowMany => bad_request "loadout.how_many",
+        SameName => conflict "loadout.same_name",
+    }
+    SessionError {
+        Absent => absent "session",
+        Exists => conflict "session.exists",
+        Label => bad_request "session.label",
+        ExpiresInThePast => bad_request "session.expires_in_the_past",
+        NoCalls => bad_request "session.no_calls",
+    }
+    ApiKeyError {
+        Absent => absent "API key",
+        Exists => conflict "api_key.exists",
+        ExpiresInThePast => bad_request "api_key.expires_in_the_past",
+        DeviceLabel => bad_request "api_key.device_label",
+    }
+}
+
+/// An error of the law as a sentence.
+fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+fn vault_unavailable() -> Problem {
+    let detail = "What is sealed cannot be opened or sealed for now.";
+    Problem::unavailable("vault.unavailable", detail, Duration::from_secs(5))
+}
