@@ -15,5 +15,6 @@
 
 pub mod mcp;
 pub mod node;
+pub mod postgres;
 mod process;
 pub mod python;

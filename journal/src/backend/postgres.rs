@@ -1,0 +1,162 @@
+//! Writing batches to `PostgreSQL`, on one connection of its own.
+
+mod answer;
+mod connection;
+mod partitions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::query::Query;
+use tokio::time::{Instant, timeout_at};
+
+use self::connection::{AppendConnection, Old};
+use self::partitions::Partitions;
+use super::columns::Columns;
+use super::{Backend, Failure, Verdict, Written};
+use crate::append::Appended;
+use crate::failpoint::{Failpoint, Failpoints};
+use crate::queue::Item;
+use crate::settings::Settings;
+use crate::tail::Tail;
+
+const APPEND: &str = "SELECT * FROM public.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,
+    $17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)";
+
+/// See the module.
+pub(crate) struct PostgresBackend {
+    pool: PgPool,
+    tail: Arc<Tail>,
+    lock_timeout: Duration,
+    failpoints: Failpoints,
+    partitions: Partitions,
+    connection: Option<AppendConnection>,
+    /// The connection on which an attempt of unknown outcome was made.
+    old: Option<Old>,
+}
+
+impl PostgresBackend {
+    pub(crate) async fn open(pool: PgPool, tail: Arc<Tail>, settings: &Settings) -> Result<Self, sqlx::Error> {
+        let partitions = Partitions::ensure(pool.clone()).await?;
+        let lock_timeout = settings.deadline / 4;
+        let failpoints = settings.failpoints.clone();
+        Ok(Self { pool, tail, lock_timeout, failpoints, partitions, connection: None, old: None })
+    }
+
+    async fn connected(&mut self) -> Result<&mut AppendConnection, String> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => AppendConnection::open(&self.pool, &self.tail, self.lock_timeout).await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Keeps what is needed to find out what became of the attempt, and gives the connection up.
+    fn give_up(&mut self) {
+        self.old = self.connection.take().map(AppendConnection::abandon);
+    }
+
+    async fn attempt(&mut self, batch: &[Item], lock: Instant, answer: Instant) -> Result<Written, Failure> {
+        let failpoints = self.failpoints.clone();
+        let connected = timeout_at(answer, self.connected()).await;
+        let connected = connected.unwrap_or_else(|_| Err("no connection in time".into()));
+        let connection = connected.map_err(Failure::Unreachable)?;
+        let columns = Columns::of(batch);
+        if failpoints.hit(Failpoint::BeforeLock) {
+            return Err(Failure::Unknown("failpoint before the lock".into()));
+        }
+        let query = bind(&columns, connection.time_at(lock));
+        let rows = timeout_at(answer, query.fetch_all(connection.inner())).await;
+        let rows = rows.map_err(|_| Failure::Unknown("no answer in time".into()))?;
+        let rows = rows.map_err(|error| answer::failure(&error))?;
+        if failpoints.hit(Failpoint::AfterCommit) {
+            return Err(Failure::Unknown("failpoint after the commit".into()));
+        }
+        let written = answer::written(&rows).map_err(|error| Failure::Unknown(error.to_string()))?;
+        connection.heard(written.recorded_at);
+        Ok(written)
+    }
+}
+
+impl Backend for PostgresBackend {
+    async fn write(&mut self, batch: &[Item], lock: Instant, answer: Instant) -> Result<Written, Failure> {
+        let result = self.attempt(batch, lock, answer).await;
+        match &result {
+            Ok(written) => {
+                let last = written.last();
+                if let (Some(last), Some(connection)) = (last, self.connection.as_mut()) {
+                    connection.grew_to(last.next());
+                    self.partitions.keep_ahead_of(last);
+                }
+                // Somebody knows more of the book than there is of it: the next connection looks.
+                if written.verdicts.contains(&Verdict::Ahead) {
+                    self.connection = None;
+                }
+            }
+            Err(Failure::Data(_)) => {}
+            Err(Failure::NotWritten(_) | Failure::Unreachable(_)) => self.connection = None,
+            Err(Failure::Unknown(_)) => self.give_up(),
+        }
+        if matches!(&result, Err(Failure::NotWritten(reason)) if reason == answer::NO_PARTITION) {
+            self.partitions.make_now().await;
+        }
+        result
+    }
+
+    async fn find(&mut self, batch: &[Item]) -> Result<Vec<Option<Appended>>, String> {
+        let Some(old) = self.old else { return Ok(vec![None; batch.len()]) };
+        // Taken out, so that it isn't used again if this is cancelled half-way.
+        self.connected().await?;
+        let Some(mut connection) = self.connection.take() else { return Err("no connection".into()) };
+        let found = connection.find(old, batch).await.map_err(|error| error.to_string())?;
+        self.connection = Some(connection);
+        self.old = None;
+        Ok(found)
+    }
+}
+
+fn bind<'a>(columns: &'a Columns<'_>, deadline: DateTime<Utc>) -> Query<'a, Postgres, PgArguments> {
+    let requests = &columns.requests;
+    let expectations = &columns.expectations;
+    let events = &columns.events;
+    let bodies = &columns.bodies;
+    sqlx::query(APPEND)
+        .bind(deadline)
+        .bind(requests.fence.iter().any(Option::is_some))
+        .bind(&requests.fence)
+        .bind(&requests.not_after)
+        .bind(&requests.events)
+        .bind(&requests.scope)
+        .bind(&requests.key)
+        .bind(&requests.hash)
+        .bind(&requests.answer)
+        .bind(&requests.expires)
+        .bind(&requests.session)
+        .bind(&requests.total)
+        .bind(&columns.workspaces)
+        .bind(&expectations.request)
+        .bind(&expectations.aggregate_type)
+        .bind(&expectations.aggregate_id)
+        .bind(&expectations.at)
+        .bind(&events.request)
+        .bind(&events.step)
+        .bind(&events.workspace)
+        .bind(&events.id)
+        .bind(&events.aggregate_type)
+        .bind(&events.aggregate_id)
+        .bind(&events.event_type)
+        .bind(&events.event_version)
+        .bind(&events.payload)
+        .bind(&events.metadata)
+        .bind(&events.control)
+        .bind(&events.narrows)
+        .bind(&events.commitments)
+        .bind(&bodies.request)
+        .bind(&bodies.event)
+        .bind(&bodies.field)
+        .bind(&bodies.key)
+        .bind(&bodies.ciphertext)
+}

@@ -1,0 +1,114 @@
+//! Where the book lies.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::sqlite_book::SqliteBook;
+
+/// A connection URL of `PostgreSQL`. It may hold a password, so it can't be printed.
+#[derive(Clone)]
+pub struct DatabaseUrl(SecretString);
+
+impl DatabaseUrl {
+    pub(crate) fn options(&self) -> Result<PgConnectOptions, OpenError> {
+        // The parser's own message could repeat parts of the URL.
+        let options = PgConnectOptions::from_str(self.0.expose_secret()).map_err(|_| OpenError::Url)?;
+        Ok(options.application_name("tollbook"))
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = OpenError;
+
+    fn from_str(text: &str) -> Result<Self, OpenError> {
+        let url = Self(text.to_owned().into());
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+        if known { url.options().map(|_| url) } else { Err(OpenError::Url) }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// One of the two homes that a book can have. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// Shared by many replicas.
+    Postgres(PgPool),
+    /// In a directory, one process's.
+    Sqlite(SqliteBook),
+}
+
+impl Database {
+    /// Connects to `PostgreSQL`. Doesn't look at the schema: [`crate::Journal::open`] does.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn connect(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(Duration::from_secs(2))
+            .connect_with(url.options()?)
+            .await?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Opens the book in `dir`, making the directory and the files where they aren't there, and
+    /// holds the directory's lock file until the last clone is dropped.
+    ///
+    /// # Errors
+    /// When another process has it, or the files can't be opened.
+    pub async fn open_sqlite(dir: &Path) -> Result<Self, OpenError> {
+        SqliteBook::open(dir).await.map(Self::Sqlite)
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(book) => book.close().await,
+        }
+    }
+}
+
+/// Why a book can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not a URL of `PostgreSQL`.
+    #[error("not a URL of the form `postgres://user:password@host:port/database`")]
+    Url,
+    /// Another process has the book.
+    #[error("the book in `{0}` is in use by another process")]
+    InUse(String),
+    /// The directory or the lock file can't be made.
+    #[error("the book's directory `{dir}` cannot be used: {source}")]
+    Directory {
+        /// Which.
+        dir: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// Migrations haven't run.
+    #[error("the database lacks {0} migration(s): run `tollbook migrate`")]
+    MigrationsMissing(usize),
+    /// A newer version of the service made this schema, or a migration was changed.
+    #[error("the database's schema is not this version's: migration {0} is unknown or differs")]
+    SchemaDiffers(i64),
+    /// A migration failed.
+    #[error("the database cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The head can't be read.
+    #[error("the book cannot be read: {0}")]
+    Head(String),
+    /// The database can't be reached.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] sqlx::Error),
+}

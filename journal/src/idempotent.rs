@@ -1,0 +1,85 @@
+//! Answers that are kept for requests that are repeated.
+
+use sqlx::types::chrono::{DateTime, Utc};
+
+use crate::database::Database;
+use crate::event::Position;
+use crate::read::ReadError;
+use crate::reading::{failed, unsigned};
+
+/// What is kept of a request that was made with an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// SHA-256 of the request.
+    pub request_hash: [u8; 32],
+    /// Of its first event.
+    pub position: Position,
+    /// The sealed answer; `None` while it isn't known.
+    pub answer: Option<Vec<u8>>,
+}
+
+type Row = (Vec<u8>, i64, Option<Vec<u8>>);
+
+impl Database {
+    /// What is kept under `key` and hasn't expired.
+    pub(crate) async fn read_idempotent(
+        &self,
+        scope: &str,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StoredAnswer>, ReadError> {
+        let row: Option<Row> = match self {
+            Self::Postgres(pool) => {
+                let sql = "SELECT request_hash, position, answer FROM public.idempotency
+                           WHERE scope = $1 AND key = $2 AND expires_at > clock_timestamp()";
+                sqlx::query_as(sql).bind(scope).bind(key).fetch_optional(pool).await.map_err(failed)?
+            }
+            Self::Sqlite(book) => {
+                let sql = "SELECT request_hash, position, answer FROM idempotency
+                           WHERE scope = ?1 AND key = ?2 AND expires_at > ?3";
+                let query = sqlx::query_as(sql).bind(scope).bind(key).bind(now.timestamp_micros());
+                query.fetch_optional(&book.readers).await.map_err(failed)?
+            }
+        };
+        row.map(stored).transpose()
+    }
+
+    /// Keeps the answer of a request that has none yet.
+    pub(crate) async fn write_idempotent(&self, scope: &str, key: &str, answer: &[u8]) -> Result<(), ReadError> {
+        match self {
+            Self::Postgres(pool) => {
+                let sql = "UPDATE public.idempotency SET answer = $3
+                           WHERE scope = $1 AND key = $2 AND answer IS NULL";
+                sqlx::query(sql).bind(scope).bind(key).bind(answer).execute(pool).await.map_err(failed)?;
+            }
+            Self::Sqlite(book) => {
+                let sql = "UPDATE idempotency SET answer = ?3 WHERE scope = ?1 AND key = ?2 AND answer IS NULL";
+                sqlx::query(sql).bind(scope).bind(key).bind(answer).execute(&book.writer).await.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what has expired.
+    pub(crate) async fn forget_expired(&self, now: DateTime<Utc>) -> Result<(), ReadError> {
+        match self {
+            Self::Postgres(pool) => {
+                let sql = "DELETE FROM public.idempotency WHERE expires_at <= clock_timestamp()";
+                sqlx::query(sql).execute(pool).await.map_err(failed)?;
+            }
+            Self::Sqlite(book) => {
+                let sql = "DELETE FROM idempotency WHERE expires_at <= ?1";
+                let query = sqlx::query(sql).bind(now.timestamp_micros());
+                query.execute(&book.writer).await.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stored((request_hash, position, answer): Row) -> Result<StoredAnswer, ReadError> {
+    let request_hash = request_hash.try_into();
+    let request_hash = request_hash.map_err(|_| ReadError::Unavailable("a request's hash isn't 32 bytes".into()))?;
+    let position = Position(unsigned(position).map_err(ReadError::Unavailable)?);
+    Ok(StoredAnswer { request_hash, position, answer })
+}

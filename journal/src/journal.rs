@@ -1,0 +1,231 @@
+//! The face of the book.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::admission;
+use crate::append::{Append, Appended, Committed, Refused};
+use crate::backend::postgres::PostgresBackend;
+use crate::backend::sqlite::SqliteBackend;
+use crate::batcher::{Batcher, Shared};
+use crate::database::{Database, OpenError};
+use crate::event::{Body, Position, Recorded, Stream};
+use crate::head::{Head, HeadReader};
+use crate::idempotent::StoredAnswer;
+use crate::queue::{Due, Item, unavailable};
+use crate::read::{Filter, Page, ReadError};
+use crate::schema;
+use crate::settings::Settings;
+use crate::tail::{LostTail, Tail};
+use crate::wake;
+
+/// The book. Cheap to clone; all clones write through one batcher.
+#[derive(Clone)]
+pub struct Journal(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    settings: Settings,
+    queue: mpsc::Sender<Item>,
+    heads: Arc<HeadReader>,
+    shared: Shared,
+    tasks: TaskTracker,
+    /// What a journal leaves running ends when the last clone is dropped.
+    _closes: DropGuard,
+}
+
+impl Journal {
+    /// Checks the schema, reads the head, and starts what runs beside: the batcher, the listener
+    /// for notifications, the poll.
+    ///
+    /// # Errors
+    /// When the schema isn't this version's ([`crate::migrate`] makes it so), or the database can't be reached.
+    pub async fn open(database: Database, settings: Settings) -> Result<Self, OpenError> {
+        schema::check(&database).await?;
+        let head = database.read_head().await.map_err(|error| OpenError::Head(error.to_string()))?;
+        let shared = Shared {
+            tail: Arc::new(Tail::new()),
+            wake: watch::Sender::new(head),
+            closing: CancellationToken::new(),
+        };
+        let (queue, inbox) = mpsc::channel(settings.queue);
+        let heads = Arc::new(HeadReader::default());
+        let tasks = TaskTracker::new();
+        match &database {
+            Database::Postgres(pool) => {
+                let backend = PostgresBackend::open(pool.clone(), shared.tail.clone(), &settings).await?;
+                tasks.spawn(Batcher::new(backend, inbox, settings.clone(), shared.clone()).run());
+                tasks.spawn(wake::listen(pool.clone(), shared.clone()));
+            }
+            Database::Sqlite(book) => {
+                let backend = SqliteBackend::new(book.writer.clone(), &settings);
+                tasks.spawn(Batcher::new(backend, inbox, settings.clone(), shared.clone()).run());
+            }
+        }
+        tasks.spawn(wake::poll(database.clone(), heads.clone(), shared.clone(), settings.poll));
+        tasks.spawn(forget_expired(database.clone(), settings.clone(), shared.closing.clone()));
+        let closes = shared.closing.clone().drop_guard();
+        Ok(Self(Arc::new(Inner { database, settings, queue, heads, shared, tasks, _closes: closes })))
+    }
+
+    /// Where the book lies, for the rooms that keep their own tables there.
+    pub fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    /// Writes one decision's events, whole or not at all. When this answers `Ok` they are durable.
+    /// Dropped before it answers, they may or may not be written.
+    ///
+    /// # Errors
+    /// See [`Refused`]. Only after [`Refused::Unavailable`] can something have been written, and
+    /// then only if the reason was that the database went silent in the middle of the commit.
+    pub async fn append(&self, append: Append) -> Result<Appended, Refused> {
+        admission::check(&append, &self.0.settings)?;
+        if append.fence.is_some() && self.0.shared.tail.is_lost() {
+            return Err(unavailable("the book has lost its tail, and its state is not loaded anew yet"));
+        }
+        let due = Due::within(self.0.settings.deadline, Instant::now());
+        let (item, answer) = Item::new(append, due);
+        self.0.queue.try_send(item).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => unavailable("too many requests wait already"),
+            mpsc::error::TrySendError::Closed(_) => unavailable("the journal is closed"),
+        })?;
+        match timeout_at(due.end, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(unavailable("the journal has ended")),
+            Err(_) => Err(unavailable("no answer in time: it may have been written")),
+        }
+    }
+
+    /// As [`Self::append`]; hands `witness` back as what may now be acted on.
+    ///
+    /// # Errors
+    /// As [`Self::append`]; the witness is dropped.
+    pub async fn append_with<W>(&self, append: Append, witness: W) -> Result<Committed<W>, Refused> {
+        let appended = self.append(append).await?;
+        Ok(Committed::new(witness, appended))
+    }
+
+    /// How far the book reaches, read after this was called. Callers at the same time share a read.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn head(&self) -> Result<Head, ReadError> {
+        let deadline = Instant::now() + self.0.settings.deadline;
+        let head = timeout_at(deadline, self.0.heads.read(&self.0.database)).await;
+        let head = head.map_err(|_| ReadError::Unavailable("no answer in time".into()))??;
+        self.0.shared.grew_to(head.next);
+        Ok(head)
+    }
+
+    /// A page of the book, from `from` on, at most `limit` events that pass `filter`. Holds nothing
+    /// between pages. If the book ends before `from`, the page is empty and its `next` lies before
+    /// `from`: the book has lost its tail.
+    ///
+    /// # Errors
+    /// A hole (seen only where nothing is filtered out) or an undecodable event, by its position;
+    /// or when the database can't be reached.
+    pub async fn read(&self, from: Position, limit: usize, filter: &Filter) -> Result<Page, ReadError> {
+        let page = self.0.database.read_page(from, limit, filter).await?;
+        if let Some(last) = page.events.last() {
+            self.0.shared.tail.note(last);
+        }
+        Ok(page)
+    }
+
+    /// The events of one stream, from `from` on, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_stream(
+        &self,
+        stream: &Stream,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        self.0.database.read_stream(stream, from, limit).await
+    }
+
+    /// The event at `position`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn event(&self, position: Position) -> Result<Option<Recorded>, ReadError> {
+        Ok(self.events(&[position]).await?.pop())
+    }
+
+    /// The events at `positions`, in order of position, without those that don't exist.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn events(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        self.0.database.read_events(positions).await
+    }
+
+    /// What stands sealed beside these events and wasn't erased.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn bodies(&self, event_ids: &[Uuid]) -> Result<Vec<Body>, ReadError> {
+        self.0.database.read_bodies(event_ids).await
+    }
+
+    /// What is kept of a request that was made with this key, if it hasn't expired.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn idempotent(&self, scope: &str, key: &str) -> Result<Option<StoredAnswer>, ReadError> {
+        self.0.database.read_idempotent(scope, key, self.0.settings.clock.now()).await
+    }
+
+    /// Keeps the sealed answer of a request whose answer wasn't known when it was appended. Once
+    /// there is one, it stays.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn complete_idempotent(&self, scope: &str, key: &str, answer: Vec<u8>) -> Result<(), ReadError> {
+        self.0.database.write_idempotent(scope, key, &answer).await
+    }
+
+    /// The book has grown at least to here. A hint: it may lag, and after a lost tail it may lead.
+    pub fn wake(&self) -> watch::Receiver<Position> {
+        self.0.shared.wake.subscribe()
+    }
+
+    /// Says when the book turns out to have lost its tail. Whoever keeps state that was built from
+    /// the book must drop it and load it again, and then call [`Self::accept_lost_tail`]; until
+    /// then no append that carries a fence is written.
+    pub fn lost_tail(&self) -> watch::Receiver<Option<LostTail>> {
+        self.0.shared.tail.lost()
+    }
+
+    /// The state that appends are decided on was loaded anew after `lost`.
+    pub fn accept_lost_tail(&self, lost: &LostTail) {
+        self.0.shared.tail.accept(lost);
+    }
+
+    /// Writes what waits, then refuses everything.
+    pub async fn close(&self) {
+        self.0.shared.closing.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+async fn forget_expired(database: Database, settings: Settings, closing: CancellationToken) {
+    let forever = async {
+        loop {
+            sleep(Duration::from_secs(600)).await;
+            if let Err(error) = database.forget_expired(settings.clock.now()).await {
+                tracing::warn!(%error, "expired idempotency keys cannot be forgotten");
+            }
+        }
+    };
+    closing.run_until_cancelled(forever).await;
+}

@@ -1,0 +1,100 @@
+//! Reading the book: one face over both backends.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::event::{Body, Position, Recorded, Stream};
+use crate::read::{Filter, Page, ReadError};
+
+/// A page's rows and the head, from one snapshot.
+pub(crate) struct Rows {
+    pub(crate) events: Vec<Recorded>,
+    pub(crate) head: Position,
+}
+
+impl Database {
+    pub(crate) async fn read_head(&self) -> Result<Position, ReadError> {
+        match self {
+            Self::Postgres(pool) => postgres::head(&mut *pool.acquire().await.map_err(failed)?).await,
+            Self::Sqlite(book) => sqlite::head(&mut *book.readers.acquire().await.map_err(failed)?).await,
+        }
+    }
+
+    pub(crate) async fn read_page(&self, from: Position, limit: usize, filter: &Filter) -> Result<Page, ReadError> {
+        let rows = match self {
+            Self::Postgres(pool) => postgres::page(pool, from, limit, filter).await?,
+            Self::Sqlite(book) => sqlite::page(&book.readers, from, limit, filter).await?,
+        };
+        let full = rows.events.len() >= limit;
+        if *filter == Filter::default() {
+            check_holes(from, &rows, full)?;
+        }
+        let next = match rows.events.last() {
+            Some(last) if full => last.position.next(),
+            None if full => from,
+            _ => rows.head,
+        };
+        Ok(Page { events: rows.events, next, head: rows.head })
+    }
+
+    pub(crate) async fn read_stream(
+        &self,
+        stream: &Stream,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        match self {
+            Self::Postgres(pool) => postgres::stream(pool, stream, from, limit).await,
+            Self::Sqlite(book) => sqlite::stream(&book.readers, stream, from, limit).await,
+        }
+    }
+
+    pub(crate) async fn read_events(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
+        match self {
+            Self::Postgres(pool) => postgres::events(pool, positions).await,
+            Self::Sqlite(book) => sqlite::events(&book.readers, positions).await,
+        }
+    }
+
+    pub(crate) async fn read_bodies(&self, event_ids: &[Uuid]) -> Result<Vec<Body>, ReadError> {
+        match self {
+            Self::Postgres(pool) => postgres::bodies(pool, event_ids).await,
+            Self::Sqlite(book) => sqlite::bodies(&book.readers, event_ids).await,
+        }
+    }
+}
+
+/// Every position from `from` on is there, up to the last one read, or to the head if the page
+/// wasn't filled.
+fn check_holes(from: Position, rows: &Rows, full: bool) -> Result<(), ReadError> {
+    let mut expected = from;
+    for event in &rows.events {
+        if event.position != expected {
+            return Err(ReadError::Hole(expected));
+        }
+        expected = expected.next();
+    }
+    // Asked for what lies behind the head: that isn't a hole.
+    if full || expected >= rows.head { Ok(()) } else { Err(ReadError::Hole(expected)) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is a function for map_err")]
+pub(crate) fn failed(error: sqlx::Error) -> ReadError {
+    ReadError::Unavailable(error.to_string())
+}
+
+pub(crate) fn undecodable(position: Position, reason: impl ToString) -> ReadError {
+    ReadError::Undecodable { position, reason: reason.to_string() }
+}
+
+/// Positions and numbers are stored as signed integers, and never negative.
+pub(crate) fn unsigned(value: i64) -> Result<u64, String> {
+    u64::try_from(value).map_err(|_| format!("`{value}` is negative"))
+}
+
+pub(crate) fn limited(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

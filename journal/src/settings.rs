@@ -1,0 +1,77 @@
+//! What can be set on a journal.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use crate::failpoint::Failpoints;
+
+/// How a [`crate::Journal`] behaves. The defaults are meant for production.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Within this time every append has its answer (2 s). It is divided: a request waits in the
+    /// queue for at most one half of it, the lock must be had within three quarters, the answer of
+    /// the database within seven eighths, and the rest is left to find out what became of a batch.
+    pub deadline: Duration,
+    /// How many requests may wait (8192). More are refused at once.
+    pub queue: usize,
+    /// How many requests are written in one transaction at most (512).
+    pub batch: usize,
+    /// How many bytes of payload, metadata and bodies a batch holds at most (4 MiB). A single
+    /// larger request is a batch of its own.
+    pub batch_bytes: usize,
+    /// How large one payload or body may be (8 MiB).
+    pub item_bytes: usize,
+    /// How often the head is read without being asked for: the net under LISTEN/NOTIFY (500 ms).
+    pub poll: Duration,
+    /// The clock of a book on `SQLite`. `PostgreSQL` has its own.
+    pub clock: BookClock,
+    /// For tests: does nothing in builds without the feature `failpoints`.
+    pub failpoints: Failpoints,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(2),
+            queue: 8192,
+            batch: 512,
+            batch_bytes: 4 << 20,
+            item_bytes: 8 << 20,
+            poll: Duration::from_millis(500),
+            clock: BookClock::default(),
+            failpoints: Failpoints::default(),
+        }
+    }
+}
+
+/// Where a book on `SQLite` reads the time: the machine's clock, or another one in tests.
+#[derive(Clone)]
+pub struct BookClock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+
+impl BookClock {
+    /// A clock of your own.
+    pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time in whole microseconds, which is what the book stores.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.0)().trunc_subsecs(6)
+    }
+}
+
+impl Default for BookClock {
+    #[expect(clippy::disallowed_methods, reason = "on SQLite this is the database's clock")]
+    fn default() -> Self {
+        Self::new(Utc::now)
+    }
+}
+
+impl fmt::Debug for BookClock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BookClock")
+    }
+}

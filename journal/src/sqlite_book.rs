@@ -1,0 +1,87 @@
+//! The embedded book: a directory with two files and a lock.
+//!
+//! `book.db` is the truth and is synced to disk with each commit. `views.db` holds what can be built
+//! again from it, so it isn't; as a file of its own it has a writer of its own, and folding never
+//! waits for an append or delays one.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::database::OpenError;
+
+/// A book in a directory. Cheap to clone; the lock is given back when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct SqliteBook {
+    dir: PathBuf,
+    /// The one connection that writes to `book.db`: taking it is taking a fair mutex. Keep it for
+    /// short transactions only (`BEGIN IMMEDIATE`), because appends wait for it.
+    pub writer: SqlitePool,
+    /// Connections that only read `book.db`.
+    pub readers: SqlitePool,
+    /// Connections to `views.db`, where the projections' rows are.
+    pub views: SqlitePool,
+    _lock: Arc<File>,
+}
+
+impl SqliteBook {
+    /// Where it lies.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) async fn open(dir: &Path) -> Result<Self, OpenError> {
+        let lock = lock(dir)?;
+        let book = options(&dir.join("book.db"), SqliteSynchronous::Full);
+        let views = options(&dir.join("views.db"), SqliteSynchronous::Normal);
+        // The writer first: it makes the file that the readers open.
+        let writer = pool(1).connect_with(book.clone()).await?;
+        let readers = pool(4).connect_with(book.create_if_missing(false).read_only(true)).await?;
+        let views = pool(4).connect_with(views).await?;
+        Ok(Self { dir: dir.to_owned(), writer, readers, views, _lock: Arc::new(lock) })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.views.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Only the owner may look into the directory: the file modes inside follow from the umask.
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Directory { dir: dir.display().to_string(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    let path = dir.join("book.lock");
+    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(Duration::from_secs(1))
+        .foreign_keys(true)
+}
+
+/// Connections to a file don't go stale: they are kept, and not asked before each use.
+fn pool(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(2))
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+}
