@@ -120,10 +120,10 @@ impl App {
             .map_err(|error| StartError::Projections(error.to_string()))?;
         let outbound = Outbound::new(policy(&config), Limits::default())?;
         let upstreams = Arc::new(Upstreams::new(outbound.clone(), config.upstream_timeout));
-        let scribe = Scribe::new(Arc::clone(&vault));
+        let scribe = Scribe::new(Arc::clone(&vault), Clock::fresh_id());
         let commands =
-            Commands::new(journal.clone(), authority.clone(), Arc::clone(&vault), scribe, clock.clone());
-        let calls = Calls::new(journal.clone(), authority.clone(), Arc::clone(&vault), keys.clone(), clock.clone());
+            Commands::new(journal.clone(), authority.clone(), Arc::clone(&vault), scribe.clone(), clock.clone());
+        let calls = Calls::new(journal.clone(), authority.clone(), &vault, keys.clone(), scribe, clock.clone());
         Ok(Arc::new(Self {
             config,
             clock,

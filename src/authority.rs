@@ -52,8 +52,14 @@ pub struct NotCaughtUp;
 #[derive(Debug, Clone, Copy)]
 struct Standing {
     next: Position,
-    /// When the head that the state has reached was asked for.
-    read_at: Instant,
+    /// When the head that the state has reached was asked for; never, after the state was dropped.
+    read_at: Option<Instant>,
+}
+
+impl Standing {
+    fn age(&self) -> Duration {
+        self.read_at.map_or(Duration::MAX, |read_at| read_at.elapsed())
+    }
 }
 
 /// Cheap to clone.
@@ -77,7 +83,7 @@ impl Authority {
     /// # Errors
     /// When the book can't be read or holds a control event that this version doesn't know.
     pub async fn start(journal: Journal, stop: CancellationToken) -> Result<Self, FollowError> {
-        let (standing, _) = watch::channel(Standing { next: Position(0), read_at: Instant::now() });
+        let (standing, _) = watch::channel(Standing { next: Position(0), read_at: None });
         let shared = Arc::new(Shared {
             journal,
             live: RwLock::default(),
@@ -109,7 +115,7 @@ impl Authority {
     /// When that takes longer than `within`.
     pub async fn catch_up_with_head(&self, within: Duration) -> Result<(), NotCaughtUp> {
         let now = Instant::now();
-        self.wait(within, |standing| standing.read_at >= now).await
+        self.wait(within, |standing| standing.read_at >= Some(now)).await
     }
 
     /// Makes sure that an answer from memory is at most a second old.
@@ -122,7 +128,7 @@ impl Authority {
 
     /// How long ago the book was last read to its end.
     pub fn age(&self) -> Duration {
-        self.shared.standing.borrow().read_at.elapsed()
+        self.shared.standing.borrow().age()
     }
 
     /// Fires when the session is no longer in force for whatever reason that the book knows, or
@@ -149,10 +155,20 @@ impl Authority {
 impl Shared {
     async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut wake = self.journal.wake();
+        let mut lost_tail = self.journal.lost_tail();
         let mut failing = false;
+        let mut lost = None;
         loop {
             let nudged = tokio::select! {
                 () = stop.cancelled() => return,
+                changed = lost_tail.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    lost = *lost_tail.borrow_and_update();
+                    self.forget();
+                    true
+                }
                 () = self.nudge.notified() => true,
                 changed = wake.changed() => if changed.is_err() { return } else { false },
                 () = tokio::time::sleep(FRESH_FOR / 2) => false,
@@ -162,19 +178,33 @@ impl Shared {
                 let _ = tokio::time::timeout(PAUSE, self.nudge.notified()).await;
             }
             match self.follow().await {
-                Ok(()) => failing = false,
+                Ok(()) => {
+                    failing = false;
+                    // Until then the journal writes nothing that was decided on the lost state.
+                    if let Some(lost) = lost.take() {
+                        self.journal.accept_lost_tail(&lost);
+                    }
+                }
                 Err(error) => {
                     if !failing {
                         tracing::error!(%error, "the book cannot be followed; nothing is permitted from memory");
                     }
                     failing = true;
-                    if self.standing.borrow().read_at.elapsed() >= CUT_OFF_AFTER {
+                    if self.standing.borrow().age() >= CUT_OFF_AFTER {
                         self.cancel_where(|_, _| true);
                     }
                     tokio::time::sleep(PAUSE * 10).await;
                 }
             }
         }
+    }
+
+    /// The book has lost events that the state rests on (a failover, a restore): starts over.
+    fn forget(&self) {
+        tracing::error!("the book lost events that this replica knew; its state is loaded again");
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Live::default();
+        self.standing.send_replace(Standing { next: Position(0), read_at: None });
+        self.cancel_where(|_, _| true);
     }
 
     /// Reads the book to its end.
@@ -195,7 +225,7 @@ impl Shared {
                 self.cancel_where(|live, session| live.session_has_ended(session));
             }
             if page.next >= page.head {
-                self.standing.send_replace(Standing { next: page.next, read_at: asked_at });
+                self.standing.send_replace(Standing { next: page.next, read_at: Some(asked_at) });
                 return Ok(());
             }
         }

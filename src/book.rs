@@ -49,12 +49,14 @@ impl Attribution {
     }
 
     /// A JSON object of strings, as the framework's stock readers want it.
-    fn to_json(&self) -> Result<String, serde_json::Error> {
+    fn to_json(&self, replica: Uuid) -> Result<String, serde_json::Error> {
+        let replica = replica.to_string();
         let decided_at = self.decided_at.map(|position| position.to_string());
         let fields = [
             ("actor", Some(self.actor.as_str())),
             ("credential", self.credential.as_deref()),
             ("decided_at", decided_at.as_deref()),
+            ("replica", Some(replica.as_str())),
             ("request_id", self.request_id.as_deref()),
             ("role", self.role.map(Role::as_str)),
             ("software", Some(SOFTWARE)),
@@ -137,12 +139,14 @@ impl Draft {
 #[derive(Clone)]
 pub struct Scribe {
     vault: Arc<Vault>,
+    replica: Uuid,
 }
 
 impl Scribe {
-    /// With the vault that seals.
-    pub const fn new(vault: Arc<Vault>) -> Self {
-        Self { vault }
+    /// With the vault that seals, in the name of this incarnation of the service: a dead one's calls
+    /// without an outcome can be told by it.
+    pub const fn new(vault: Arc<Vault>, replica: Uuid) -> Self {
+        Self { vault, replica }
     }
 
     /// Seals what is private and says who did it.
@@ -150,7 +154,7 @@ impl Scribe {
     /// # Errors
     /// When the vault can't seal.
     pub async fn compose(&self, draft: Draft, attribution: &Attribution) -> Result<Write, ComposeError> {
-        let metadata = attribution.to_json()?;
+        let metadata = attribution.to_json(self.replica)?;
         let Draft { workspace_id, stream, expected, events: drafts } = draft;
         let mut events = Vec::with_capacity(drafts.len());
         for draft in drafts {

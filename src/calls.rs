@@ -131,11 +131,18 @@ pub struct Calls {
 
 impl Calls {
     /// On this book, by this state.
-    pub fn new(journal: Journal, authority: Authority, vault: Arc<Vault>, keys: Keys, clock: Clock) -> Self {
+    pub fn new(
+        journal: Journal,
+        authority: Authority,
+        vault: &Arc<Vault>,
+        keys: Keys,
+        scribe: Scribe,
+        clock: Clock,
+    ) -> Self {
         Self {
-            targets: targets::Targets::new(journal.clone(), Arc::clone(&vault), keys),
-            offers: offered::Offers::new(journal.clone(), Arc::clone(&vault)),
-            scribe: Scribe::new(Arc::clone(&vault)),
+            targets: targets::Targets::new(journal.clone(), Arc::clone(vault), keys),
+            offers: offered::Offers::new(journal.clone(), Arc::clone(vault)),
+            scribe,
             outcomes: TaskTracker::new(),
             journal,
             authority,
