@@ -121,6 +121,7 @@ enum Kind {
 pub struct Calls {
     journal: Journal,
     authority: Authority,
+    vault: Arc<Vault>,
     scribe: Scribe,
     clock: Clock,
     targets: targets::Targets,
@@ -142,6 +143,7 @@ impl Calls {
         Self {
             targets: targets::Targets::new(journal.clone(), Arc::clone(vault), keys),
             offers: offered::Offers::new(journal.clone(), Arc::clone(vault)),
+            vault: Arc::clone(vault),
             scribe,
             outcomes: TaskTracker::new(),
             journal,
@@ -280,7 +282,7 @@ impl Calls {
     ) -> Result<Committed<Permit>, Refused> {
         let (not_after, max_calls) = (permit.not_after(), permit.max_calls());
         let decision = Ok(permit);
-        let call = tool_call(question, call_id);
+        let call = tool_call(question, call_id, self.argument_digest(question, about).await?);
         let event = match kind {
             Kind::Called => called(call, &decision),
             Kind::Authorized => authorized(call, &decision),
@@ -310,7 +312,11 @@ impl Calls {
         denial: Denial,
         decided_at: Position,
     ) -> CallRefused {
-        let event = called(tool_call(question, call_id), &Err(denial));
+        let digest = match self.argument_digest(question, about).await {
+            Ok(digest) => digest,
+            Err(error) => return refused(error),
+        };
+        let event = called(tool_call(question, call_id, digest), &Err(denial));
         let write = match self.compose(question, about, &event, decided_at).await {
             Ok(write) => write,
             Err(error) => return refused(error),
@@ -326,6 +332,16 @@ impl Calls {
             Ok(appended) => CallRefused::Denied { denial, position: appended.first },
             Err(error) => refused(error),
         }
+    }
+
+    /// Keyed by the workspace, so that arguments can't be guessed from it after an erasure.
+    async fn argument_digest(&self, question: &Question, about: &About) -> Result<Option<String>, Refused> {
+        let Some(arguments) = &question.arguments else { return Ok(None) };
+        let digest = self.vault.digest(about.workspace_id.0, arguments.get().as_bytes()).await;
+        digest.map(|digest| Some(hex::encode(digest))).map_err(|error| Refused::Unavailable {
+            reason: error.to_string(),
+            retry_after: Duration::from_secs(5),
+        })
     }
 
     async fn compose(
@@ -364,13 +380,13 @@ fn about(live: &Live, question: &Question) -> Option<About> {
     Some(About { workspace_id: grant.workspace_id, actor: format!("user:{}", grant.user_id), role })
 }
 
-fn tool_call(question: &Question, call_id: CallId) -> ToolCall {
+fn tool_call(question: &Question, call_id: CallId, argument_digest: Option<String>) -> ToolCall {
     ToolCall {
         call_id,
         tool: question.tool.clone(),
         jsonrpc_id: question.jsonrpc_id.clone(),
         argument_bytes: question.arguments.as_deref().map_or(0, |arguments| arguments.get().len() as u64),
-        argument_digest: None,
+        argument_digest,
         self_declared_client: question.self_declared_client.clone(),
     }
 }

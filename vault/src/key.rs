@@ -3,6 +3,9 @@
 use std::{fmt, str::FromStr};
 
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
+use hmac::{Hmac, Mac};
+use secrecy::zeroize::Zeroizing;
+use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use crate::{BelongsTo, KeyMaterial, NoRandomness, Randomness, VaultError, belongs_to::Encoding, randomness};
@@ -119,11 +122,26 @@ pub(crate) struct DataKey {
     pub(crate) workspace: Uuid,
     pub(crate) class: Class,
     pub(crate) cipher: Aes256GcmSiv,
+    digest: Zeroizing<[u8; 32]>,
 }
 
 impl DataKey {
     pub(crate) fn new(id: KeyId, workspace: Uuid, class: Class, material: &KeyMaterial) -> Self {
-        Self { id, workspace, class, cipher: Aes256GcmSiv::new(material.expose().into()) }
+        let digest =
+            Sha256::new().chain_update(b"tollbook/digest/1").chain_update(material.expose()).finalize();
+        let digest = Zeroizing::new(digest.into());
+        Self { id, workspace, class, cipher: Aes256GcmSiv::new(material.expose().into()), digest }
+    }
+
+    /// HMAC-SHA-256 of `value` under a key of its own, derived from this one and gone with it.
+    pub(crate) fn digest(&self, value: &[u8]) -> [u8; 32] {
+        let mut block = Zeroizing::new([0; 64]);
+        for (padded, byte) in block.iter_mut().zip(self.digest.iter()) {
+            *padded = *byte;
+        }
+        let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new((&*block).into());
+        mac.update(value);
+        mac.finalize().into_bytes().into()
     }
 
     /// Refuses places of another workspace or class. The associated data would refuse them too;
