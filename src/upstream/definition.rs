@@ -115,23 +115,30 @@ mod tests {
     #[test]
     fn order_and_space_do_not_change_the_digest() {
         let one = raw(r#"{"name":"a","inputSchema":{"type":"object","x":[1,{"b":2,"a":"\u00fc"}]}}"#);
-        let other = raw("{ \"inputSchema\" : {\"x\":[1, {\"a\":\"ü\",\"b\":2}],\n\"type\":\"object\"}, \"name\":\"a\"}");
+        let other = raw(
+            "{ \"inputSchema\" : {\"x\":[1, {\"a\":\"ü\",\"b\":2}],\n\"type\":\"object\"}, \"name\":\"a\"}",
+        );
         assert_eq!(digest_of(&one), digest_of(&other));
     }
 
     #[test]
     fn everything_else_changes_the_digest() {
         let one = digest_of(&raw(r#"{"a":[1,2],"b":1.0}"#));
-        for other in [r#"{"a":[2,1],"b":1.0}"#, r#"{"a":[1,2],"b":1}"#, r#"{"a":[1,2],"b":1.0,"c":null}"#, r#"{"a":[1,2]}"#] {
+        for other in [
+            r#"{"a":[2,1],"b":1.0}"#,
+            r#"{"a":[1,2],"b":1}"#,
+            r#"{"a":[1,2],"b":1.0,"c":null}"#,
+            r#"{"a":[1,2]}"#,
+        ] {
             assert_ne!(digest_of(&raw(other)), one, "{other}");
         }
     }
 
     #[test]
     fn the_digest_is_the_one_that_was_pinned_before() {
-        // Computed with: printf '{"a":1,"b":[]}' | sha256sum
-        let pinned = "sha256:70f6cc5db4e19f7ddca8e5d8b8b0cdd9f6f8b8a1f9b9b2c7c0f4dc9ae4ab70c5";
-        assert_eq!(digest_of(&raw(r#"{"b": [], "a": 1}"#)).len(), pinned.len());
+        // printf '{"a":1,"b":[]}' | sha256sum
+        let pinned = "sha256:f87e4099e9be5e75094e0a4f46d3dc18a9c37429314a5a2490fb78d31e7e170c";
+        assert_eq!(digest_of(&raw(r#"{"b": [], "a": 1}"#)), pinned);
     }
 
     #[test]

@@ -102,7 +102,10 @@ fn refused_with(refused: &Refused) -> Result<Era, UpstreamError> {
     }
     let status = refused.status;
     // Too busy or broken says nothing about the era.
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT {
+    if status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+    {
         return Err(UpstreamError::Http(status.as_u16()));
     }
     Ok(Era::Legacy)
@@ -134,7 +137,8 @@ mod tests {
     }
 
     fn unsupported(supported: &[&str]) -> RpcError {
-        RpcError::new(code::UNSUPPORTED_VERSION, "no").with_data(&serde_json::json!({ "supported": supported }))
+        RpcError::new(code::UNSUPPORTED_VERSION, "no")
+            .with_data(&serde_json::json!({ "supported": supported }))
     }
 
     #[test]

@@ -62,7 +62,10 @@ impl UpstreamError {
 
     /// Is it sure that a call that ended so was not carried out?
     pub const fn surely_not_run(&self) -> bool {
-        matches!(self, Self::NotAllowed(_) | Self::Unauthorized | Self::NoCommonRevision | Self::InputRequired)
+        matches!(
+            self,
+            Self::NotAllowed(_) | Self::Unauthorized | Self::NoCommonRevision | Self::InputRequired
+        )
     }
 
     pub(super) fn malformed(reason: impl ToString) -> Self {

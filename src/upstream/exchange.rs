@@ -1,7 +1,5 @@
 //! One HTTP exchange with a tool server: a message out, messages back.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -146,16 +144,14 @@ enum Kind {
     /// One JSON document.
     Single { taken: bool },
     /// Server-sent events.
-    Events { parser: Parser, last_id: Option<String>, retry: Option<Duration> },
+    Events(Parser),
 }
 
 impl Messages {
     fn open(body: Body, headers: &HeaderMap) -> Result<Self, UpstreamError> {
         let kind = match media_type(headers).as_deref() {
             Some("application/json") => Kind::Single { taken: false },
-            Some("text/event-stream") => {
-                Kind::Events { parser: Parser::new(body.max), last_id: None, retry: None }
-            }
+            Some("text/event-stream") => Kind::Events(Parser::new(body.max)),
             _ => return Err(UpstreamError::malformed("it is neither JSON nor a stream of events")),
         };
         Ok(Self { body, kind })
@@ -169,12 +165,9 @@ impl Messages {
                 *taken = true;
                 self.body.text().await.map(Some)
             }
-            Kind::Events { parser, last_id, retry } => loop {
+            Kind::Events(parser) => loop {
+                // An event without data only says from where the stream could be resumed.
                 while let Some(event) = parser.next()? {
-                    if event.id.is_some() {
-                        last_id.clone_from(&event.id);
-                    }
-                    *retry = event.retry.map(Duration::from_millis).or(*retry);
                     if !event.data.is_empty() {
                         return Ok(Some(event.data));
                     }
@@ -190,16 +183,6 @@ impl Messages {
     /// Bytes received until now.
     pub(super) fn received(&self) -> u64 {
         self.body.received
-    }
-
-    /// After which event the stream can be resumed, and how long to wait before.
-    pub(super) fn resumable(&self) -> Option<(String, Duration)> {
-        match &self.kind {
-            Kind::Events { last_id: Some(id), retry, .. } => {
-                Some((id.clone(), retry.unwrap_or(Duration::from_secs(1))))
-            }
-            _ => None,
-        }
     }
 }
 
