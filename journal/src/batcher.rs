@@ -17,7 +17,7 @@ use crate::batch;
 use crate::event::{Position, Recorded, SealedField};
 use crate::queue::{Answer, Item, unavailable};
 use crate::settings::Settings;
-use crate::tail::Tail;
+use crate::tail::{LOST_TAIL, Tail};
 
 /// How often a request is tried again where it is sure that it wasn't written.
 const MAX_ATTEMPTS: u8 = 3;
@@ -59,6 +59,7 @@ impl<B: Backend> Batcher<B> {
     pub(crate) async fn run(mut self) {
         while self.gather().await {
             self.drop_stale();
+            self.drop_fenced_if_lost();
             let batch = batch::cut(&mut self.waiting, &self.settings);
             if !batch.is_empty() {
                 self.write(batch).await;
@@ -95,6 +96,16 @@ impl<B: Backend> Batcher<B> {
         let (stale, fresh) = self.waiting.drain(..).partition(|item| item.is_stale(now));
         self.waiting = fresh;
         refuse_all(stale, "it waited too long in the queue");
+    }
+
+    /// A fence of a book that lost its tail says nothing: what was narrowed may have been lost too.
+    fn drop_fenced_if_lost(&mut self) {
+        if self.shared.tail.is_lost() {
+            let fenced = |item: &Item| item.append.fence.is_some();
+            let (fenced, others): (VecDeque<_>, _) = self.waiting.drain(..).partition(fenced);
+            self.waiting = others;
+            refuse_all(fenced, LOST_TAIL);
+        }
     }
 
     /// Writes a batch; in halves, and halves of halves, where some of it can't be stored.
@@ -155,7 +166,9 @@ impl<B: Backend> Batcher<B> {
             _ => None,
         });
         let Some((item, last)) = committed.next() else { return };
-        if let Some(event) = written.tail.and_then(|sequence| last_event(item, last, sequence, written.recorded_at)) {
+        if let Some(event) =
+            written.tail.and_then(|sequence| last_event(item, last, sequence, written.recorded_at))
+        {
             self.shared.tail.note(&event);
         }
         self.shared.grew_to(last.next());
@@ -191,7 +204,10 @@ impl<B: Backend> Batcher<B> {
             };
             self.shared.grew_to(appended.last.next());
             if !item.answer(Ok(appended)) {
-                tracing::warn!(position = appended.first.0, "recorded, though its writer was told that it may not be");
+                tracing::warn!(
+                    position = appended.first.0,
+                    "recorded, though its writer was told that it may not be"
+                );
             }
         }
         self.try_again(missing, "the connection was lost");
@@ -244,7 +260,12 @@ fn answer(verdict: Verdict, recorded_at: DateTime<Utc>) -> Answer {
 }
 
 /// A request's last event as it now stands in the book.
-fn last_event(item: &Item, position: Position, workspace_sequence: u64, at: DateTime<Utc>) -> Option<Recorded> {
+fn last_event(
+    item: &Item,
+    position: Position,
+    workspace_sequence: u64,
+    at: DateTime<Utc>,
+) -> Option<Recorded> {
     let write = item.append.writes.iter().rfind(|write| !write.events.is_empty())?;
     let event = write.events.last()?;
     let commitment = |field: &SealedField| (field.field.to_string(), field.commitment);

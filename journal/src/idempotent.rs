@@ -45,7 +45,12 @@ impl Database {
     }
 
     /// Keeps the answer of a request that has none yet.
-    pub(crate) async fn write_idempotent(&self, scope: &str, key: &str, answer: &[u8]) -> Result<(), ReadError> {
+    pub(crate) async fn write_idempotent(
+        &self,
+        scope: &str,
+        key: &str,
+        answer: &[u8],
+    ) -> Result<(), ReadError> {
         match self {
             Self::Postgres(pool) => {
                 let sql = "UPDATE public.idempotency SET answer = $3
@@ -53,8 +58,15 @@ impl Database {
                 sqlx::query(sql).bind(scope).bind(key).bind(answer).execute(pool).await.map_err(failed)?;
             }
             Self::Sqlite(book) => {
-                let sql = "UPDATE idempotency SET answer = ?3 WHERE scope = ?1 AND key = ?2 AND answer IS NULL";
-                sqlx::query(sql).bind(scope).bind(key).bind(answer).execute(&book.writer).await.map_err(failed)?;
+                let sql =
+                    "UPDATE idempotency SET answer = ?3 WHERE scope = ?1 AND key = ?2 AND answer IS NULL";
+                sqlx::query(sql)
+                    .bind(scope)
+                    .bind(key)
+                    .bind(answer)
+                    .execute(&book.writer)
+                    .await
+                    .map_err(failed)?;
             }
         }
         Ok(())
@@ -79,7 +91,8 @@ impl Database {
 
 fn stored((request_hash, position, answer): Row) -> Result<StoredAnswer, ReadError> {
     let request_hash = request_hash.try_into();
-    let request_hash = request_hash.map_err(|_| ReadError::Unavailable("a request's hash isn't 32 bytes".into()))?;
+    let request_hash =
+        request_hash.map_err(|_| ReadError::Unavailable("a request's hash isn't 32 bytes".into()))?;
     let position = Position(unsigned(position).map_err(ReadError::Unavailable)?);
     Ok(StoredAnswer { request_hash, position, answer })
 }

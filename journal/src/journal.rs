@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cqrs_es::Aggregate;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,7 +23,7 @@ use crate::queue::{Due, Item, unavailable};
 use crate::read::{Filter, Page, ReadError};
 use crate::schema;
 use crate::settings::Settings;
-use crate::tail::{LostTail, Tail};
+use crate::tail::{LOST_TAIL, LostTail, Tail};
 use crate::wake;
 
 /// The book. Cheap to clone; all clones write through one batcher.
@@ -88,7 +89,7 @@ impl Journal {
     pub async fn append(&self, append: Append) -> Result<Appended, Refused> {
         admission::check(&append, &self.0.settings)?;
         if append.fence.is_some() && self.0.shared.tail.is_lost() {
-            return Err(unavailable("the book has lost its tail, and its state is not loaded anew yet"));
+            return Err(unavailable(LOST_TAIL));
         }
         let due = Due::within(self.0.settings.deadline, Instant::now());
         let (item, answer) = Item::new(append, due);
@@ -152,6 +153,15 @@ impl Journal {
         self.0.database.read_stream(stream, from, limit).await
     }
 
+    /// An aggregate that isn't held in memory, loaded by the stock reader of postgres-es or
+    /// sqlite-es, and the position of its last event. An id that was never written is the default.
+    ///
+    /// # Errors
+    /// When an event can't be decoded, or the database can't be reached.
+    pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<(A, Option<Position>), ReadError> {
+        self.0.database.load(aggregate_id).await
+    }
+
     /// The event at `position`.
     ///
     /// # Errors
@@ -189,7 +199,12 @@ impl Journal {
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn complete_idempotent(&self, scope: &str, key: &str, answer: Vec<u8>) -> Result<(), ReadError> {
+    pub async fn complete_idempotent(
+        &self,
+        scope: &str,
+        key: &str,
+        answer: Vec<u8>,
+    ) -> Result<(), ReadError> {
         self.0.database.write_idempotent(scope, key, &answer).await
     }
 

@@ -21,6 +21,7 @@ mod failpoint;
 mod head;
 mod idempotent;
 mod journal;
+mod load;
 mod queue;
 mod read;
 mod reading;

@@ -52,9 +52,9 @@ pub(crate) struct Due {
 impl Due {
     pub(crate) fn within(deadline: Duration, now: Instant) -> Self {
         Self {
-            start: now + deadline / 2,
-            lock: now + deadline * 3 / 4,
-            answer: now + deadline * 7 / 8,
+            start: now + deadline * 3 / 8,
+            lock: now + deadline * 5 / 8,
+            answer: now + deadline * 3 / 4,
             end: now + deadline,
         }
     }

@@ -23,7 +23,12 @@ impl Database {
         }
     }
 
-    pub(crate) async fn read_page(&self, from: Position, limit: usize, filter: &Filter) -> Result<Page, ReadError> {
+    pub(crate) async fn read_page(
+        &self,
+        from: Position,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Page, ReadError> {
         let rows = match self {
             Self::Postgres(pool) => postgres::page(pool, from, limit, filter).await?,
             Self::Sqlite(book) => sqlite::page(&book.readers, from, limit, filter).await?,

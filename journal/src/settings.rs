@@ -12,8 +12,8 @@ use crate::failpoint::Failpoints;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Within this time every append has its answer (2 s). It is divided: a request waits in the
-    /// queue for at most one half of it, the lock must be had within three quarters, the answer of
-    /// the database within seven eighths, and the rest is left to find out what became of a batch.
+    /// queue for at most three eighths of it, the lock must be had within five eighths, the answer
+    /// of the database within six, and the rest is left to find out what became of a batch.
     pub deadline: Duration,
     /// How many requests may wait (8192). More are refused at once.
     pub queue: usize,

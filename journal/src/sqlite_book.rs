@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::database::OpenError;
 
@@ -38,9 +41,10 @@ impl SqliteBook {
         let lock = lock(dir)?;
         let book = options(&dir.join("book.db"), SqliteSynchronous::Full);
         let views = options(&dir.join("views.db"), SqliteSynchronous::Normal);
-        // The writer first: it makes the file that the readers open.
+        make(&book).await?;
+        make(&views).await?;
         let writer = pool(1).connect_with(book.clone()).await?;
-        let readers = pool(4).connect_with(book.create_if_missing(false).read_only(true)).await?;
+        let readers = pool(4).connect_with(book.read_only(true)).await?;
         let views = pool(4).connect_with(views).await?;
         Ok(Self { dir: dir.to_owned(), writer, readers, views, _lock: Arc::new(lock) })
     }
@@ -57,7 +61,8 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Directory { dir: dir.display().to_string(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     let path = dir.join("book.lock");
-    let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+    let file =
+        OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.display().to_string())),
@@ -65,11 +70,16 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Makes the file if it isn't there, and puts it into WAL mode, which it keeps. Alone, because the
+/// change of mode doesn't wait for other connections: it fails.
+async fn make(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let options = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    options.connect().await?.close().await
+}
+
 fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(1))
         .foreign_keys(true)

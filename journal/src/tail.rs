@@ -21,6 +21,9 @@ pub struct LostTail {
     pub times: u64,
 }
 
+/// Why appends with a fence are refused until somebody has dealt with the loss.
+pub(crate) const LOST_TAIL: &str = "the book has lost its tail, and its state is not loaded anew yet";
+
 /// What is known, and what was lost.
 pub(crate) struct Tail {
     known: Mutex<Option<Known>>,

@@ -34,7 +34,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Postgres {
     // Dropped in this order: first the watcher, which ends the server and empties the directory.
-    watcher: Watcher,
+    _watcher: Watcher,
     dir: TempDir,
     bin: PathBuf,
     port: u16,
@@ -68,9 +68,12 @@ impl Postgres {
         if let Some(user) = &user {
             chown(dir.path(), Some(user.uid), Some(user.gid)).expect("the data directory changes hands");
         }
-        let mut postgres = Self { watcher: watch(dir.path()), dir, bin, port: free_port(), user };
+        let mut postgres = Self { _watcher: watch(dir.path()), dir, bin, port: free_port(), user };
         let data = postgres.data();
-        postgres.run("initdb", ["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"]);
+        postgres.run(
+            "initdb",
+            ["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"],
+        );
         postgres.configure(options);
         // Another process may take the port between our look and the server's.
         let started = (0..5).any(|_| {
@@ -116,7 +119,10 @@ impl Postgres {
 
     /// Runs SQL as the superuser; what it prints, unaligned.
     pub fn psql(&self, database: &str, sql: &str) -> String {
-        self.run("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql])
+        self.run(
+            "psql",
+            ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql],
+        )
     }
 
     /// `kill -9` for the whole server, as a crash of the machine would: nothing is said goodbye to.
@@ -169,7 +175,8 @@ impl Postgres {
             lines.push_str(&format!("{name} = '{value}'\n"));
         }
         let path = self.dir.path().join("data/postgresql.conf");
-        let written = fs::read_to_string(&path).map(|text| text + &lines).and_then(|text| fs::write(&path, text));
+        let written =
+            fs::read_to_string(&path).map(|text| text + &lines).and_then(|text| fs::write(&path, text));
         written.expect("the server's configuration is written");
     }
 
@@ -218,7 +225,8 @@ impl Postgres {
 
 /// On `PATH`, or where Debian puts them, the newest version first.
 fn binaries() -> Option<PathBuf> {
-    let complete = |dir: &PathBuf| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|name| dir.join(name).exists());
+    let complete =
+        |dir: &PathBuf| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|name| dir.join(name).exists());
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect())
@@ -260,7 +268,8 @@ fn directory(on_disk: bool) -> TempDir {
 }
 
 fn available(dir: &Path) -> u64 {
-    let output = Command::new("df").args([OsStr::new("--output=avail"), OsStr::new("-B1"), dir.as_os_str()]).output();
+    let output =
+        Command::new("df").args([OsStr::new("--output=avail"), OsStr::new("-B1"), dir.as_os_str()]).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().nth(1).and_then(|line| line.trim().parse().ok()).unwrap_or(0)
 }

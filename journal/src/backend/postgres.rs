@@ -21,9 +21,10 @@ use crate::append::Appended;
 use crate::failpoint::{Failpoint, Failpoints};
 use crate::queue::Item;
 use crate::settings::Settings;
-use crate::tail::Tail;
+use crate::tail::{LOST_TAIL, Tail};
 
-const APPEND: &str = "SELECT * FROM public.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,
+const APPEND: &str =
+    "SELECT * FROM public.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,
     $17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)";
 
 /// See the module.
@@ -39,7 +40,11 @@ pub(crate) struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    pub(crate) async fn open(pool: PgPool, tail: Arc<Tail>, settings: &Settings) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn open(
+        pool: PgPool,
+        tail: Arc<Tail>,
+        settings: &Settings,
+    ) -> Result<Self, sqlx::Error> {
         let partitions = Partitions::ensure(pool.clone()).await?;
         let lock_timeout = settings.deadline / 4;
         let failpoints = settings.failpoints.clone();
@@ -61,9 +66,13 @@ impl PostgresBackend {
 
     async fn attempt(&mut self, batch: &[Item], lock: Instant, answer: Instant) -> Result<Written, Failure> {
         let failpoints = self.failpoints.clone();
+        let tail = self.tail.clone();
         let connected = timeout_at(answer, self.connected()).await;
         let connected = connected.unwrap_or_else(|_| Err("no connection in time".into()));
         let connection = connected.map_err(Failure::Unreachable)?;
+        if tail.is_lost() && batch.iter().any(|item| item.append.fence.is_some()) {
+            return Err(Failure::NotWritten(LOST_TAIL.into()));
+        }
         let columns = Columns::of(batch);
         if failpoints.hit(Failpoint::BeforeLock) {
             return Err(Failure::Unknown("failpoint before the lock".into()));

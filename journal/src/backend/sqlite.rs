@@ -37,7 +37,11 @@ impl SqliteBackend {
     }
 
     /// What happens between BEGIN and COMMIT.
-    async fn attempt(&mut self, book: &mut Transaction<'_, Sqlite>, batch: &[Item]) -> Result<Written, Failure> {
+    async fn attempt(
+        &mut self,
+        book: &mut Transaction<'_, Sqlite>,
+        batch: &[Item],
+    ) -> Result<Written, Failure> {
         let recorded_at = self.clock.now();
         if self.failpoints.hit(Failpoint::AfterLock) {
             return Err(Failure::NotWritten("failpoint after the lock".into()));
@@ -46,7 +50,8 @@ impl SqliteBackend {
         self.floor = head;
         let refused = checks::run(book, batch, head, recorded_at).await.map_err(|error| failure(&error))?;
         let verdicts = number(batch, refused, head);
-        let tail = insert::insert(book, batch, &verdicts, recorded_at).await.map_err(|error| failure(&error))?;
+        let tail =
+            insert::insert(book, batch, &verdicts, recorded_at).await.map_err(|error| failure(&error))?;
         Ok(Written { verdicts, recorded_at, tail })
     }
 }

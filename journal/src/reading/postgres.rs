@@ -17,7 +17,8 @@ const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequenc
     payload::text AS payload, metadata::text AS metadata, workspace_id, workspace_sequence, control, narrows,
     commitments::text AS commitments, recorded_at";
 
-const HEAD: &str = "SELECT coalesce((SELECT position + 1 FROM public.events ORDER BY position DESC LIMIT 1), 0) AS head";
+const HEAD: &str =
+    "SELECT coalesce((SELECT position + 1 FROM public.events ORDER BY position DESC LIMIT 1), 0) AS head";
 
 pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, ReadError> {
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(connection).await.map_err(failed)?;
@@ -25,7 +26,12 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, Read
 }
 
 /// One statement, so that events and head are of one snapshot, also when there are no events.
-pub(super) async fn page(pool: &PgPool, from: Position, limit: usize, filter: &Filter) -> Result<Rows, ReadError> {
+pub(super) async fn page(
+    pool: &PgPool,
+    from: Position,
+    limit: usize,
+    filter: &Filter,
+) -> Result<Rows, ReadError> {
     let workspace = if filter.workspace_id.is_some() { "AND workspace_id = $3" } else { "" };
     let control = if filter.control_only { "AND control" } else { "" };
     let sql = format!(
@@ -72,7 +78,10 @@ pub(super) async fn events(pool: &PgPool, positions: &[Position]) -> Result<Vec<
 }
 
 /// On a connection of one's own.
-pub(crate) async fn event(connection: &mut PgConnection, at: Position) -> Result<Option<Recorded>, ReadError> {
+pub(crate) async fn event(
+    connection: &mut PgConnection,
+    at: Position,
+) -> Result<Option<Recorded>, ReadError> {
     let sql = format!("SELECT {COLUMNS} FROM public.events WHERE position = $1");
     let row = sqlx::query(&sql).bind(number(at.0)).fetch_optional(connection).await.map_err(failed)?;
     row.as_ref().map(recorded).transpose()
@@ -101,7 +110,10 @@ fn recorded(row: &PgRow) -> Result<Recorded, ReadError> {
     Ok(Recorded {
         position,
         event_id: id("event_id")?,
-        stream: Stream { aggregate_type: text("aggregate_type")?.into(), aggregate_id: text("aggregate_id")? },
+        stream: Stream {
+            aggregate_type: text("aggregate_type")?.into(),
+            aggregate_id: text("aggregate_id")?,
+        },
         sequence: number("sequence")?,
         event_type: text("event_type")?,
         event_version: text("event_version")?,

@@ -16,7 +16,8 @@ use crate::read::{Filter, ReadError};
 const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
     payload, metadata, workspace_id, workspace_sequence, control, narrows, commitments, recorded_at";
 
-const HEAD: &str = "SELECT coalesce((SELECT position + 1 FROM events ORDER BY position DESC LIMIT 1), 0) AS head";
+const HEAD: &str =
+    "SELECT coalesce((SELECT position + 1 FROM events ORDER BY position DESC LIMIT 1), 0) AS head";
 
 pub(crate) async fn head(connection: &mut SqliteConnection) -> Result<Position, ReadError> {
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(connection).await.map_err(failed)?;
@@ -101,7 +102,10 @@ fn recorded(row: &SqliteRow) -> Result<Recorded, ReadError> {
     Ok(Recorded {
         position,
         event_id: id("event_id")?,
-        stream: Stream { aggregate_type: text("aggregate_type")?.into(), aggregate_id: text("aggregate_id")? },
+        stream: Stream {
+            aggregate_type: text("aggregate_type")?.into(),
+            aggregate_id: text("aggregate_id")?,
+        },
         sequence: number("sequence")?,
         event_type: text("event_type")?,
         event_version: text("event_version")?,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, Sqlite};
 use tempfile::TempDir;
 use tollbook_journal::{Database, DatabaseUrl, Journal, Settings, migrate};
 use tollbook_testkit::postgres::{Options, Postgres};
@@ -19,10 +20,10 @@ pub(crate) static CLUSTER: LazyLock<Postgres> = LazyLock::new(|| {
 /// A book that nothing was written to.
 pub(crate) struct Home {
     pub(crate) database: Database,
-    kind: Kind,
+    pub(crate) kind: Kind,
 }
 
-enum Kind {
+pub(crate) enum Kind {
     /// The name of the database.
     Postgres(String),
     Sqlite(TempDir),
@@ -95,6 +96,18 @@ impl Home {
         Ok(())
     }
 
+    /// Holds the append lock as another session would, until the answer is dropped.
+    pub(crate) async fn hold_lock(&self) -> HeldLock {
+        match &self.database {
+            Database::Postgres(_) => {
+                let mut other = PgConnection::connect(&CLUSTER.url(self.name())).await.unwrap();
+                sqlx::raw_sql("SELECT pg_advisory_lock(7070, 1)").execute(&mut other).await.unwrap();
+                HeldLock::Postgres(other)
+            }
+            Database::Sqlite(book) => HeldLock::Sqlite(book.writer.acquire().await.unwrap()),
+        }
+    }
+
     /// Runs SQL past the triggers that refuse it.
     pub(crate) async fn tamper(&self, sql: &str) {
         let off = match self.kind {
@@ -108,6 +121,21 @@ impl Home {
         };
         self.sql(off).await.unwrap();
         self.sql(sql).await.unwrap();
+    }
+}
+
+/// The append lock, in other hands.
+pub(crate) enum HeldLock {
+    Postgres(PgConnection),
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl HeldLock {
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Postgres(other) => other.close().await.unwrap(),
+            Self::Sqlite(writer) => drop(writer),
+        }
     }
 }
 

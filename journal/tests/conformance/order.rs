@@ -140,7 +140,8 @@ async fn an_append_of_several_writes_stands_together(home: Home) {
             event.event_id = Uuid::now_v7();
         }
         appends.spawn(async move {
-            let ids: Vec<Uuid> = whole.writes.iter().flat_map(|write| &write.events).map(|e| e.event_id).collect();
+            let ids: Vec<Uuid> =
+                whole.writes.iter().flat_map(|write| &write.events).map(|e| e.event_id).collect();
             (ids, journal.append(whole).await.unwrap())
         });
     }
@@ -189,7 +190,8 @@ async fn a_filter_leaves_out_and_still_says_how_far_it_came(home: Home) {
     assert_eq!(all(Filter { workspace_id: Some(one), control_only: false }).await, [0, 3, 4]);
     assert_eq!(all(Filter { workspace_id: None, control_only: true }).await, [1, 3]);
     assert_eq!(all(Filter { workspace_id: Some(other), control_only: true }).await, [1]);
-    let first = journal.read(Position(0), 1, &Filter { control_only: true, ..Filter::default() }).await.unwrap();
+    let first =
+        journal.read(Position(0), 1, &Filter { control_only: true, ..Filter::default() }).await.unwrap();
     assert_eq!((positions(&first.events), first.next), (vec![1], Position(2)));
 }
 

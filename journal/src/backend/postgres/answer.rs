@@ -45,7 +45,11 @@ fn verdict(row: &PgRow) -> Result<Verdict, BoxDynError> {
 pub(super) fn failure(error: &sqlx::Error) -> Failure {
     let reason = error.to_string();
     let Some(refusal) = error.as_database_error() else {
-        return if matches!(error, sqlx::Error::Encode(_)) { Failure::Data(reason) } else { Failure::Unknown(reason) };
+        return if matches!(error, sqlx::Error::Encode(_)) {
+            Failure::Data(reason)
+        } else {
+            Failure::Unknown(reason)
+        };
     };
     let severity = refusal.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
     if matches!(severity, None | Some(PgSeverity::Fatal | PgSeverity::Panic)) {

@@ -34,7 +34,8 @@ const BACKEND: &str = "SELECT pid, backend_start, clock_timestamp() AS clock
     FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 
 /// Ends the backend and waits for its end. No row: there is no such backend any more.
-const END: &str = "SELECT pg_terminate_backend(pid, 200) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
+const END: &str =
+    "SELECT pg_terminate_backend(pid, 200) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
 
 /// A connection in use.
 pub(super) struct AppendConnection {
@@ -105,7 +106,11 @@ impl AppendConnection {
 
     /// What the last batch of `old` wrote. That connection's backend is ended first, so that it
     /// can't write later; where that can't be seen to be done, the append lock is waited for.
-    pub(super) async fn find(&mut self, old: Old, batch: &[Item]) -> Result<Vec<Option<Appended>>, BoxDynError> {
+    pub(super) async fn find(
+        &mut self,
+        old: Old,
+        batch: &[Item],
+    ) -> Result<Vec<Option<Appended>>, BoxDynError> {
         let ended = sqlx::query_scalar(END).bind(old.pid).bind(old.started);
         let ended: Option<bool> = ended.fetch_optional(&mut self.inner).await?;
         if ended == Some(false) {

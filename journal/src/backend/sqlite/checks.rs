@@ -77,7 +77,8 @@ async fn check_fences(
     refusals: &mut Refusals,
 ) -> Result<(), sqlx::Error> {
     let fenced = |item: &&Item| fence(item.append.fence).is_some();
-    let mut workspaces: HashSet<Uuid> = batch.iter().filter(fenced).flat_map(|item| workspaces(&item.append)).collect();
+    let mut workspaces: HashSet<Uuid> =
+        batch.iter().filter(fenced).flat_map(|item| workspaces(&item.append)).collect();
     if workspaces.is_empty() {
         return Ok(());
     }
@@ -146,7 +147,9 @@ async fn check_expectations(
             ELSE x.at IS NOT (SELECT s.position FROM events s
                               WHERE s.control AND s.aggregate_type = x.type AND s.aggregate_id = x.id
                               ORDER BY s.position DESC LIMIT 1) END";
-    for (request, stream) in sqlx::query_as::<_, (i64, String)>(sql).bind(Json(expected)).fetch_all(book).await? {
+    for (request, stream) in
+        sqlx::query_as::<_, (i64, String)>(sql).bind(Json(expected)).fetch_all(book).await?
+    {
         refuse(refusals, request, Verdict::Conflict(stream));
     }
     Ok(())
@@ -163,7 +166,8 @@ async fn check_budgets(
     if sessions.is_empty() {
         return Ok(());
     }
-    let sql = "SELECT session_id, used FROM budgets WHERE session_id IN (SELECT unhex(value) FROM json_each(?1))";
+    let sql =
+        "SELECT session_id, used FROM budgets WHERE session_id IN (SELECT unhex(value) FROM json_each(?1))";
     let rows = sqlx::query_as::<_, (Uuid, i64)>(sql).bind(Json(sessions)).fetch_all(book).await?;
     let mut used: HashMap<Uuid, i64> = rows.into_iter().collect();
     for (item, refusal) in batch.iter().zip(refusals) {

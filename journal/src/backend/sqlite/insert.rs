@@ -142,7 +142,8 @@ async fn insert_bodies(book: &mut SqliteConnection, event: &NewEvent) -> Result<
 async fn remember(book: &mut SqliteConnection, item: &Item, first: Position) -> Result<(), sqlx::Error> {
     if let Some(idempotency) = &item.append.idempotency {
         // An expired one is replaced.
-        let sql = "INSERT OR REPLACE INTO idempotency (scope, key, request_hash, position, answer, expires_at)
+        let sql =
+            "INSERT OR REPLACE INTO idempotency (scope, key, request_hash, position, answer, expires_at)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let query: Query<'_, Sqlite, SqliteArguments<'_>> = sqlx::query(sql);
         query

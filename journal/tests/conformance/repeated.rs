@@ -1,0 +1,102 @@
+//! A request that is repeated is harmless.
+
+use chrono::{DateTime, Utc};
+use tollbook_journal::{Append, INSTANCE, Idempotency, Position, Refused, StoredAnswer};
+
+use crate::given::call;
+use crate::home::{Home, on_both};
+use crate::order::read_all;
+
+on_both!(
+    a_repeated_request_is_written_once,
+    another_request_under_the_same_key_is_told_apart,
+    of_two_replicas_at_the_same_moment_one_writes,
+    an_answer_can_be_filled_in_later_and_then_stays,
+    an_expired_key_is_as_good_as_new,
+    a_refused_request_keeps_no_key,
+);
+
+fn far() -> DateTime<Utc> {
+    "2100-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn past() -> DateTime<Utc> {
+    "2020-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn keyed(key: &str, request: u8, answer: Option<&[u8]>, expires_at: DateTime<Utc>) -> Append {
+    let idempotency = Idempotency {
+        scope: "caller POST /v1/things".into(),
+        key: key.into(),
+        request_hash: [request; 32],
+        answer: answer.map(Into::into),
+        expires_at,
+    };
+    Append { idempotency: Some(idempotency), ..call(INSTANCE) }
+}
+
+fn duplicate(same_request: bool, answer: Option<&[u8]>) -> Refused {
+    Refused::Duplicate { position: Position(0), same_request, answer: answer.map(Into::into) }
+}
+
+async fn a_repeated_request_is_written_once(home: Home) {
+    let journal = home.journal().await;
+    journal.append(keyed("k", 1, Some(b"sealed"), far())).await.unwrap();
+    let again = journal.append(keyed("k", 1, Some(b"other"), far())).await;
+    assert_eq!(again, Err(duplicate(true, Some(b"sealed"))));
+    journal.append(keyed("another", 1, None, far())).await.unwrap();
+    assert_eq!(read_all(&journal).await.len(), 2);
+}
+
+async fn another_request_under_the_same_key_is_told_apart(home: Home) {
+    let journal = home.journal().await;
+    journal.append(keyed("k", 1, None, far())).await.unwrap();
+    assert_eq!(journal.append(keyed("k", 2, None, far())).await, Err(duplicate(false, None)));
+}
+
+async fn of_two_replicas_at_the_same_moment_one_writes(home: Home) {
+    let (one, other) = (home.journal().await, home.replica().await);
+    for n in 0..20 {
+        let key = format!("k{n}");
+        let tries = [&one, &other, &one, &other].map(|journal| journal.append(keyed(&key, 1, None, far())));
+        let answers = futures::future::join_all(tries).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        let position = Position(n);
+        let repeated = Refused::Duplicate { position, same_request: true, answer: None };
+        assert!(answers.into_iter().filter_map(Result::err).all(|refused| refused == repeated));
+    }
+    assert_eq!(read_all(&one).await.len(), 20);
+}
+
+async fn an_answer_can_be_filled_in_later_and_then_stays(home: Home) {
+    let journal = home.journal().await;
+    let scope = "caller POST /v1/things";
+    assert_eq!(journal.idempotent(scope, "k").await.unwrap(), None);
+    journal.append(keyed("k", 1, None, far())).await.unwrap();
+    let stored = |answer: Option<&[u8]>| {
+        Some(StoredAnswer { request_hash: [1; 32], position: Position(0), answer: answer.map(Into::into) })
+    };
+    assert_eq!(journal.idempotent(scope, "k").await.unwrap(), stored(None));
+    journal.complete_idempotent(scope, "k", b"sealed".to_vec()).await.unwrap();
+    journal.complete_idempotent(scope, "k", b"too late".to_vec()).await.unwrap();
+    assert_eq!(journal.idempotent(scope, "k").await.unwrap(), stored(Some(b"sealed")));
+    let again = journal.append(keyed("k", 1, None, far())).await;
+    assert_eq!(again, Err(duplicate(true, Some(b"sealed"))));
+}
+
+async fn an_expired_key_is_as_good_as_new(home: Home) {
+    let journal = home.journal().await;
+    journal.append(keyed("k", 1, Some(b"old"), past())).await.unwrap();
+    assert_eq!(journal.idempotent("caller POST /v1/things", "k").await.unwrap(), None);
+    journal.append(keyed("k", 2, Some(b"new"), far())).await.unwrap();
+    let again = journal.append(keyed("k", 2, None, far())).await;
+    let position = Position(1);
+    assert_eq!(again, Err(Refused::Duplicate { position, same_request: true, answer: Some(b"new".into()) }));
+}
+
+async fn a_refused_request_keeps_no_key(home: Home) {
+    let journal = home.journal().await;
+    let refused = Append { not_after: Some(past()), ..keyed("k", 1, None, far()) };
+    assert_eq!(journal.append(refused).await, Err(Refused::Expired));
+    journal.append(keyed("k", 1, None, far())).await.unwrap();
+}
