@@ -1,0 +1,4 @@
+//! Black-box tests: through HTTP and the command, on both books, with real components.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod house;
