@@ -10,6 +10,7 @@ pub mod config;
 pub mod credential;
 pub mod founding;
 pub mod keys;
+pub mod outbound;
 pub mod problem;
 pub mod reveal;
 pub mod telemetry;
