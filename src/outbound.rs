@@ -113,18 +113,19 @@ struct Shared {
 impl Outbound {
     /// A client that resolves names as the system does and trusts the system's certificates.
     pub fn new(policy: Policy, limits: Limits) -> Result<Self, OutboundError> {
-        Self::with(policy, limits, Arc::new(SystemResolver), Vec::new())
+        let resolver: Arc<dyn Resolve> = Arc::new(SystemResolver);
+        Self::with(policy, limits, &resolver, &[])
     }
 
     /// A client with a resolver of its own, that trusts `roots` besides the system's certificates.
     pub fn with(
         policy: Policy,
         limits: Limits,
-        resolver: Arc<dyn Resolve>,
-        roots: Vec<Certificate>,
+        resolver: &Arc<dyn Resolve>,
+        roots: &[Certificate],
     ) -> Result<Self, OutboundError> {
         let client = |private| {
-            tls::client(|| builder(limits, GuardedResolver::new(Arc::clone(&resolver), private)), &roots)
+            tls::client(|| builder(limits, GuardedResolver::new(Arc::clone(resolver), private)), roots)
         };
         let guarded = client(policy.allow_private)?;
         let excepted = if policy.allow_private || policy.exceptions.is_empty() {

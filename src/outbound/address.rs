@@ -75,11 +75,6 @@ fn of_v4(address: Ipv4Addr) -> Reach {
     V4.iter().find(inside).map_or(Reach::Global, |&(_, _, reach)| reach)
 }
 
-const fn v6(segments: [u16; 8]) -> u128 {
-    let [a, b, c, d, e, f, g, h] = segments;
-    Ipv6Addr::new(a, b, c, d, e, f, g, h).to_bits()
-}
-
 /// What an IPv6 network is.
 #[derive(Clone, Copy)]
 enum Net {
@@ -92,26 +87,26 @@ enum Net {
     },
 }
 
-/// Network, length of its prefix, what it is. The first match counts; what matches none is never reached.
+/// Network, with its significant bits shifted to their place, length of its prefix, what it is. The first match counts; what matches none is never reached.
 const V6: &[(u128, u32, Net)] = &[
-    (v6([0, 0, 0, 0, 0, 0, 0, 1]), 128, Net::Of(Reach::Loopback)),
-    (v6([0, 0, 0, 0, 0, 0xffff, 0, 0]), 96, Net::Mapped),
+    (1, 128, Net::Of(Reach::Loopback)),
+    (0xffff << 32, 96, Net::Mapped),
     // NAT64 (RFC 6052) and 6to4 (RFC 3056). The local-use NAT64 prefix 64:ff9b:1::/48 isn't here:
     // where its IPv4 address stands is known only to the network that uses it (RFC 8215), so one that
     // looks public to us may be private to the translator. It is never reached.
-    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0]), 96, Net::Translated { shift: 0 }),
-    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0]), 16, Net::Translated { shift: 80 }),
+    (0x0064_ff9b << 96, 96, Net::Translated { shift: 0 }),
+    (0x2002 << 112, 16, Net::Translated { shift: 80 }),
     // Metadata services within unique local addresses: Amazon, Google.
-    (v6([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0]), 32, Net::Of(Reach::Never)),
-    (v6([0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0]), 32, Net::Of(Reach::Never)),
-    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0]), 7, Net::Of(Reach::Private)),
+    (0xfd00_0ec2 << 96, 32, Net::Of(Reach::Never)),
+    (0xfd20_00ce << 96, 32, Net::Of(Reach::Never)),
+    (0xfc00 << 112, 7, Net::Of(Reach::Private)),
     // IETF protocol assignments: Teredo, ORCHID, benchmarks and others.
-    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0]), 23, Net::Of(Reach::Never)),
+    (0x2001 << 112, 23, Net::Of(Reach::Never)),
     // Documentation.
-    (v6([0x2001, 0x0db8, 0, 0, 0, 0, 0, 0]), 32, Net::Of(Reach::Never)),
-    (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0]), 20, Net::Of(Reach::Never)),
+    (0x2001_0db8 << 96, 32, Net::Of(Reach::Never)),
+    (0x3fff << 112, 20, Net::Of(Reach::Never)),
     // Global unicast: all else that IANA has given out.
-    (v6([0x2000, 0, 0, 0, 0, 0, 0, 0]), 3, Net::Of(Reach::Global)),
+    (0x2000 << 112, 3, Net::Of(Reach::Global)),
 ];
 
 fn of_v6(address: Ipv6Addr) -> Reach {
