@@ -6,8 +6,11 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tollbook_journal::{Database, Journal, OpenError, Settings, migrate};
-use tollbook_projections::Projector;
-use tollbook_vault::{HeldKey, KeyFileError, MalformedKey, OsRandomness, Randomness, Vault};
+use tollbook_projections::{Pace, Projector, Rebuilder, Views, standard};
+use tollbook_vault::{
+    HeldKey, KeyFileError, KeyMaterial, MalformedKey, NoRandomness, OsRandomness, Randomness, Vault,
+};
+use zeroize::Zeroizing;
 
 use crate::authority::{Authority, FollowError};
 use crate::book::Scribe;
@@ -46,13 +49,17 @@ pub struct App {
     /// Deciding and recording tool calls.
     pub calls: Arc<Calls>,
     /// The read models.
-    pub projector: Projector,
+    pub views: Views,
+    /// What builds a read model again.
+    pub rebuilder: Rebuilder,
     /// The tool servers.
     pub upstreams: Arc<Upstreams>,
     /// Whatever else goes out.
     pub outbound: Outbound,
     /// Fires when the service stops.
     pub stop: CancellationToken,
+    /// What commands on this machine prove themselves with to this service, as long as it runs.
+    pub host_key: Zeroizing<String>,
 }
 
 /// Why the service can't start.
@@ -88,12 +95,12 @@ pub enum StartError {
         /// Why.
         reason: MalformedKey,
     },
+    /// The operating system gives no randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// The client for tool servers can't be made.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
-    /// The projections can't be opened.
-    #[error("the read models cannot be opened: {0}")]
-    Projections(String),
 }
 
 impl App {
@@ -104,6 +111,7 @@ impl App {
     pub async fn start(config: Config, clock: Clock, run_migrations: bool) -> Result<Arc<Self>, StartError> {
         make_private_dir(&config.data_dir)?;
         let random: Arc<dyn Randomness> = Arc::new(OsRandomness);
+        let host_key = Zeroizing::new(hex::encode(KeyMaterial::generate(random.as_ref())?.expose()));
         let kek = Arc::new(kek(&config.kek, &random)?);
         let pepper = Arc::new(pepper(&config.pepper, random.as_ref())?);
         let database = open_database(&config).await?;
@@ -115,11 +123,12 @@ impl App {
         let vault = Arc::new(Vault::new(kek, Arc::new(keys.clone()), Arc::clone(&random), CACHED_KEYS));
         let stop = CancellationToken::new();
         let authority = Authority::start(journal.clone(), stop.clone()).await?;
-        let projector = Projector::start(journal.clone(), stop.clone())
-            .await
-            .map_err(|error| StartError::Projections(error.to_string()))?;
+        let views = Views::new(journal.clone());
+        let projector = Projector::new(&views, standard(), Pace::default());
+        let rebuilder = projector.rebuilder();
+        tokio::spawn(projector.run(stop.clone()));
         let outbound = Outbound::new(policy(&config), Limits::default())?;
-        let upstreams = Arc::new(Upstreams::new(outbound.clone(), config.upstream_timeout));
+        let upstreams = Arc::new(Upstreams::new(&outbound, config.upstream_timeout));
         let scribe = Scribe::new(Arc::clone(&vault), Clock::fresh_id());
         let commands =
             Commands::new(journal.clone(), authority.clone(), Arc::clone(&vault), scribe.clone(), clock.clone());
@@ -135,10 +144,12 @@ impl App {
             authority,
             commands,
             calls: Arc::new(calls),
-            projector,
+            views,
+            rebuilder,
             upstreams,
             outbound,
             stop,
+            host_key,
         }))
     }
 

@@ -1,36 +1,29 @@
-//! Tollbook.
+//! Tollbook: an authorization service and gateway for the tools of AI agents.
+//!
+//! Every tool call is decided, written in an event-sourced book, and only then forwarded, with a
+//! token that the agent never sees. `ARCHITECTURE.md` is the map of these rooms, and
+//! `tests/arrows` keeps what may import what.
 
+pub mod app;
 pub mod authn;
 pub mod authority;
 pub mod book;
 pub mod calls;
+pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod credential;
+pub mod forward;
 pub mod founding;
+pub mod gateway;
+pub mod host;
+pub mod http;
 pub mod keys;
+pub mod mcp;
 pub mod outbound;
 pub mod problem;
 pub mod reveal;
+pub mod server;
 pub mod telemetry;
-/// Temporary.
-#[allow(missing_docs)]
-pub mod upstream {
-    pub struct Target {
-        pub tool_server_id: tollbook_aggregates::ToolServerId,
-        pub url: url::Url,
-        pub header: Option<(reqwest::header::HeaderName, reqwest::header::HeaderValue)>,
-    }
-}
-/// Temporary.
-#[allow(missing_docs)]
-pub mod app {
-    pub struct App {
-        pub authority: crate::authority::Authority,
-        pub pepper: crate::credential::Pepper,
-        pub commands: crate::commands::Commands,
-        pub random: std::sync::Arc<dyn tollbook_vault::Randomness>,
-        pub clock: crate::clock::Clock,
-    }
-}
+pub mod upstream;

@@ -10,7 +10,7 @@ use actix_web::{App as Actix, HttpServer};
 use utoipa_actix_web::AppExt as _;
 
 use crate::app::App;
-use crate::{gateway, http};
+use crate::{gateway, host, http};
 
 /// A server that has been bound and answers.
 pub struct Running {
@@ -38,6 +38,7 @@ pub fn serve(app: &Arc<App>, listener: TcpListener) -> std::io::Result<Running> 
     let address = listener.local_addr()?;
     let data = Data::from(Arc::clone(app));
     let body_limit = app.config.body_limit;
+    let conversations = gateway::Conversations::default();
     let server = HttpServer::new(move || {
         let (service, document) = Actix::new()
             .app_data(data.clone())
@@ -48,10 +49,13 @@ pub fn serve(app: &Arc<App>, listener: TcpListener) -> std::io::Result<Running> 
             .split_for_parts();
         service
             .configure(|config| http::openapi::serve(config, document))
-            .configure(gateway::configure)
+            .configure(|config| gateway::configure(config, &conversations))
+            .configure(host::configure)
             .default_service(actix_web::web::to(http::unknown_route))
             .wrap(from_fn(http::edge))
     })
+    // Whoever closes its side has gone: what was done for it is cancelled.
+    .h1_allow_half_closed(false)
     .workers(app.config.workers)
     .shutdown_timeout(app.config.stop_deadline.as_secs())
     .disable_signals()
