@@ -29,7 +29,7 @@ use tollbook_aggregates::{SessionId, ToolServerId};
 use url::Url;
 
 use crate::mcp::{Id, Mirrored};
-use crate::outbound::Outbound;
+use crate::outbound::{self, Outbound};
 
 pub use answer::{Answer, Frame, ToolResult, UpstreamAnswer};
 pub use definition::{ToolDefinition, digest_of};
@@ -72,7 +72,7 @@ pub struct UpstreamCall {
 }
 
 /// What a tool server may take of our time and memory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// From a tool call to its result.
     pub call: Duration,
@@ -135,13 +135,16 @@ const ERA_KEPT: Duration = Duration::from_secs(60 * 60);
 
 impl Upstreams {
     /// Reaches servers through `outbound` and nothing else.
-    pub fn new(outbound: Outbound, limits: impl Into<Limits>) -> Self {
+    pub fn new(outbound: &Outbound, limits: impl Into<Limits>) -> Self {
         let limits = limits.into();
+        // A tool may think for as long as a call may take before it begins to answer.
+        let patience = outbound::Limits { headers: limits.call, idle: limits.idle, ..Default::default() };
+        let outbound = outbound.with_limits(patience);
         let sessions = Cache::builder()
             .max_capacity(SESSIONS_KEPT)
             .time_to_idle(limits.session_idle)
             .support_invalidation_closures()
-            .eviction_listener(legacy::on_eviction(outbound.clone(), limits.clone()))
+            .eviction_listener(legacy::on_eviction(outbound.clone(), limits))
             .build();
         let inner = Inner {
             outbound,

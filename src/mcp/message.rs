@@ -27,7 +27,8 @@ impl Id {
         &self.0
     }
 
-    fn read(raw: &RawValue) -> Option<Self> {
+    /// Reads the id of a message.
+    pub fn read(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
         let string = text.starts_with('"');
         let integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
@@ -176,9 +177,14 @@ impl RpcError {
     pub fn message(&self, id: Option<&Id>) -> String {
         let mut written = String::from(r#"{"jsonrpc":"2.0","#);
         if let Some(id) = id {
-            written.push_str(&format!(r#""id":{},"#, id.json()));
+            written.extend(["\"id\":", id.json(), ","]);
         }
-        written.push_str(&format!(r#""error":{{"code":{},"message":{}"#, self.code, quoted(&self.message)));
+        written.extend([
+            r#""error":{"code":"#,
+            &self.code.to_string(),
+            r#","message":"#,
+            &quoted(&self.message),
+        ]);
         if let Some(data) = &self.data {
             written.push_str(r#","data":"#);
             written.push_str(data.get());

@@ -58,7 +58,7 @@ impl Parser {
     }
 
     /// The next whole event, if all of it has come.
-    pub fn next(&mut self) -> Result<Option<Event>, EventError> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, EventError> {
         while let Some(line) = self.line()? {
             if line.is_empty() {
                 let event = std::mem::take(&mut self.event);
@@ -144,7 +144,7 @@ mod tests {
         let mut events = Vec::new();
         for piece in text.as_bytes().chunks(size) {
             parser.push(piece);
-            while let Some(event) = parser.next().unwrap() {
+            while let Some(event) = parser.next_event().unwrap() {
                 events.push(event);
             }
         }
@@ -181,10 +181,10 @@ mod tests {
     fn an_event_that_is_too_large_is_refused_before_it_has_come_whole() {
         let mut parser = Parser::new(100);
         parser.push(&[b'x'; 101]);
-        assert_eq!(parser.next(), Err(EventError::TooLarge));
+        assert_eq!(parser.next_event(), Err(EventError::TooLarge));
 
         let mut parser = Parser::new(100);
         parser.push("data: 0123456789012345678901234567890123456789\n".repeat(3).as_bytes());
-        assert_eq!(parser.next(), Err(EventError::TooLarge));
+        assert_eq!(parser.next_event(), Err(EventError::TooLarge));
     }
 }

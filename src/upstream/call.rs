@@ -43,7 +43,7 @@ fn once(done: &mut bool) -> bool {
 
 /// What a server made of a call that was sent.
 enum Started {
-    Answer(UpstreamAnswer),
+    Answer(Box<UpstreamAnswer>),
     Refused(Refused),
     /// The protocol session is unknown to the server.
     SessionGone(Arc<Session>, Refused),
@@ -74,7 +74,7 @@ impl Inner {
                 },
             };
             match started {
-                Started::Answer(answer) => return Ok(answer),
+                Started::Answer(answer) => return Ok(*answer),
                 Started::SessionGone(session, _) if once(&mut corrected.session) => {
                     this.drop_session(target, call.lane, &session).await;
                 }
@@ -157,7 +157,8 @@ impl Inner {
         match reply {
             Reply::Messages(messages) => {
                 let (source, idle) = (Source::Messages(messages), this.limits.idle);
-                Ok(Started::Answer(UpstreamAnswer { source, id, deadline, idle, progress, in_flight }))
+                let answer = UpstreamAnswer { source, id, deadline, idle, progress, in_flight };
+                Ok(Started::Answer(Box::new(answer)))
             }
             Reply::Accepted => Err(UpstreamError::malformed("it has no answer to a tool call")),
             Reply::Refused(refused) => Ok(Started::Refused(refused)),
@@ -222,7 +223,7 @@ fn params(call: &UpstreamCall, meta: Option<&str>) -> String {
     let mut params = format!(r#"{{"name":{}"#, serde_json::Value::from(call.tool.as_str()));
     for (key, json) in [("arguments", call.arguments.as_deref().map(RawValue::get)), ("_meta", meta)] {
         if let Some(json) = json {
-            params.push_str(&format!(r#","{key}":{json}"#));
+            params.extend([",\"", key, "\":", json]);
         }
     }
     params.push('}');

@@ -65,7 +65,7 @@ impl Inner {
 async fn answered(mut messages: Messages, id: &Id) -> Result<Era, UpstreamError> {
     while let Some(text) = messages.next().await? {
         match Message::read(&text).map_err(UpstreamError::malformed)? {
-            Message::Result { id: of, result } if of == *id => return among(offered(result.get())),
+            Message::Result { id: of, result } if of == *id => return among(&offered(result.get())),
             Message::Error { error, .. } => return of_error(&error),
             _ => {}
         }
@@ -84,7 +84,7 @@ fn offered(result: &str) -> Vec<String> {
 }
 
 /// A server that names revisions is modern, but may not speak ours.
-fn among(revisions: Vec<String>) -> Result<Era, UpstreamError> {
+fn among(revisions: &[String]) -> Result<Era, UpstreamError> {
     if revisions.iter().any(|revision| revision == mcp::MODERN) {
         Ok(Era::Modern)
     } else if revisions.iter().any(|revision| mcp::is_legacy(revision)) || revisions.is_empty() {
@@ -120,7 +120,7 @@ fn of_error(error: &RpcError) -> Result<Era, UpstreamError> {
         return Ok(if is_modern(error.code) { Era::Modern } else { Era::Legacy });
     }
     let data = error.data.as_deref().and_then(|data| serde_json::from_str::<Unsupported>(data.get()).ok());
-    among(data.map(|data| data.supported).unwrap_or_default())
+    among(&data.map(|data| data.supported).unwrap_or_default())
 }
 
 /// Errors that only a modern server gives.

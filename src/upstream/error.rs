@@ -6,9 +6,12 @@ use crate::outbound::OutboundError;
 /// address, no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
-    /// No connection, or it broke.
+    /// No connection.
     #[error("the tool server could not be reached: {0}")]
     Unreachable(String),
+    /// The connection broke before the answer was whole.
+    #[error("the connection to the tool server broke")]
+    Broken,
     /// Its address is one that we don't connect to.
     #[error("the tool server's address is not allowed: {0}")]
     NotAllowed(String),
@@ -48,6 +51,7 @@ impl UpstreamError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "upstream.unreachable",
+            Self::Broken => "upstream.broken",
             Self::NotAllowed(_) => "upstream.not_allowed",
             Self::Timeout => "upstream.timeout",
             Self::TooLarge => "upstream.too_large",
@@ -64,11 +68,43 @@ impl UpstreamError {
     pub const fn surely_not_run(&self) -> bool {
         matches!(
             self,
-            Self::NotAllowed(_) | Self::Unauthorized | Self::NoCommonRevision | Self::InputRequired
+            Self::Unreachable(_)
+                | Self::NotAllowed(_)
+                | Self::Unauthorized
+                | Self::NoCommonRevision
+                | Self::InputRequired
         )
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "so it fits `map_err`")]
     pub(super) fn malformed(reason: impl ToString) -> Self {
         Self::Malformed(reason.to_string())
+    }
+}
+
+impl From<OutboundError> for UpstreamError {
+    fn from(error: OutboundError) -> Self {
+        use OutboundError as From;
+        match &error {
+            From::Refused(refused) => Self::NotAllowed(refused.to_string()),
+            From::Resolve(_) | From::Connect(_) | From::Tls(_) | From::ConnectTimeout | From::Setup(_) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a tool server could not be reached"
+                );
+                Self::Unreachable(error.to_string())
+            }
+            From::HeaderTimeout | From::IdleTimeout | From::CollectTimeout => Self::Timeout,
+            From::TooLarge => Self::TooLarge,
+            From::Encoded => Self::malformed(&error),
+            From::Redirected(status) => Self::Http(status.as_u16()),
+            From::Broken(_) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the connection to a tool server broke"
+                );
+                Self::Broken
+            }
+        }
     }
 }

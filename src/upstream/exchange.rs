@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::time::timeout;
@@ -10,7 +9,7 @@ use tokio::time::timeout;
 use super::{Inner, Target, UpstreamError};
 use crate::mcp::sse::Parser;
 use crate::mcp::{Message, RpcError};
-use crate::outbound::OutboundError;
+use crate::outbound;
 
 /// The longest body of a refusal that is looked into, in bytes.
 const REFUSAL_MAX: usize = 64 * 1024;
@@ -77,7 +76,7 @@ impl Inner {
         }
         let response = self.outbound.request(method, &target.url, headers, body).await?;
         let (status, headers) = (response.status, response.headers);
-        let mut body = Body { stream: response.body.boxed(), max: self.limits.message, received: 0 };
+        let mut body = Body { stream: response.body, max: self.limits.message, received: 0 };
         let reply = if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
             Reply::Accepted
         } else if status.is_success() {
@@ -106,7 +105,7 @@ async fn refusal(body: Body) -> Option<RpcError> {
 
 /// The body of an answer, bounded.
 struct Body {
-    stream: BoxStream<'static, Result<Bytes, OutboundError>>,
+    stream: outbound::Body,
     max: usize,
     received: u64,
 }
@@ -167,7 +166,7 @@ impl Messages {
             }
             Kind::Events(parser) => loop {
                 // An event without data only says from where the stream could be resumed.
-                while let Some(event) = parser.next()? {
+                while let Some(event) = parser.next_event()? {
                     if !event.data.is_empty() {
                         return Ok(Some(event.data));
                     }

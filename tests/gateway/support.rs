@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use tollbook::outbound::Outbound;
+use tollbook::outbound::{Limits, Outbound, Policy};
 
 /// The guarded client, allowed to reach loopback.
 pub fn outbound() -> Outbound {
-    Outbound::new()
+    let policy = Policy { allow_private: true, ..Policy::default() };
+    Outbound::new(policy, Limits::default()).unwrap()
 }
 
 /// Waits until `holds`; fails after a minute.

@@ -14,7 +14,7 @@ use tollbook_testkit::node::{Calls, Settings, Upstream};
 use super::support::{eventually, outbound};
 
 fn upstreams() -> Upstreams {
-    Upstreams::new(outbound(), Limits::default())
+    Upstreams::new(&outbound(), Limits::default())
 }
 
 fn target(upstream: &Upstream) -> Target {
@@ -274,7 +274,7 @@ fn cancelled(calls: &Calls) -> &Value {
 #[tokio::test]
 async fn a_call_that_takes_too_long_times_out_and_is_cancelled() {
     let upstream = Upstream::legacy().await;
-    let upstreams = Upstreams::new(outbound(), Duration::from_secs(2));
+    let upstreams = Upstreams::new(&outbound(), Duration::from_secs(2));
     // Opens the protocol session, so that its time doesn't count.
     result(&upstreams, &target(&upstream), echo()).await;
     let slow = call("trigger-long-running-operation", json!({ "duration": 600, "steps": 1 }));
@@ -286,7 +286,7 @@ async fn a_call_that_takes_too_long_times_out_and_is_cancelled() {
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_refused() {
     let upstream = Upstream::modern().await;
-    let upstreams = Upstreams::new(outbound(), Limits { message: 10_000, ..Limits::default() });
+    let upstreams = Upstreams::new(&outbound(), Limits { message: 10_000, ..Limits::default() });
     let error =
         answer(&upstreams, &target(&upstream), call("big", json!({ "bytes": 20_000 }))).await.unwrap_err();
     assert_eq!(error, UpstreamError::TooLarge);

@@ -1,0 +1,56 @@
+//! Who may speak on a session at all. Whether a tool may be called is decided in [`crate::calls`].
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest as _, HttpRequest};
+use tollbook_aggregates::SessionId;
+use tollbook_aggregates::access::{self, Caller, Denial};
+
+use crate::app::App;
+use crate::authn::Authenticated;
+use crate::problem::Problem;
+
+/// What a caller needs here (RFC 6750, section 3.1).
+pub(super) const SCOPE: &str = "tools:call";
+
+/// Whose credential the request came with.
+pub(super) async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+    Authenticated::from_request(request, &mut Payload::None).await.map(|Authenticated(caller)| caller)
+}
+
+/// Refuses whoever may not use the session now: 404 to strangers, 403 when it has ended. An ended
+/// session is told from a call only there, where the refusal is recorded.
+pub(super) async fn admit(app: &App, caller: Caller, session: SessionId) -> Result<(), Problem> {
+    match standing(app, caller, session).await? {
+        Err(Denial::NotFound) => Err(Problem::not_found("session")),
+        Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
+            Err(Problem::denied(denial, SCOPE))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Refuses also when the session has ended.
+pub(super) async fn admit_to_live(app: &App, caller: Caller, session: SessionId) -> Result<(), Problem> {
+    match standing(app, caller, session).await? {
+        Ok(()) => Ok(()),
+        Err(Denial::NotFound) => Err(Problem::not_found("session")),
+        Err(denial) => Err(Problem::denied(denial, SCOPE)),
+    }
+}
+
+async fn standing(app: &App, caller: Caller, session: SessionId) -> Result<Result<(), Denial>, Problem> {
+    app.authority.fresh().await?;
+    let at = app.clock.now();
+    let look = || app.authority.look(|live| access::use_session(live, caller, session, at).map(drop));
+    match look() {
+        // Our state may be older than the session.
+        Err(Denial::NotFound) => {
+            app.authority.catch_up_with_head(CATCH_UP).await?;
+            Ok(look())
+        }
+        standing => Ok(standing),
+    }
+}
+
+/// How long a session that isn't known may wait for the head.
+const CATCH_UP: std::time::Duration = std::time::Duration::from_secs(2);
