@@ -129,6 +129,11 @@ impl Draft {
         Ok(Self { workspace_id, stream, expected, events })
     }
 
+    /// How many events there are to write.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// Is there nothing to write?
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()

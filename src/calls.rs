@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio_util::task::TaskTracker;
 use tollbook_aggregates::access::{self, Caller, Denial, Permit, World as _};
 use tollbook_aggregates::{
-    CallId, Role, Session, SessionEvent, SessionId, ToolCall, WorkspaceId, authorized, called,
+    CallId, Role, Session, SessionEvent, SessionId, ToolCall, ToolServerId, WorkspaceId, authorized, called,
 };
 use tollbook_journal::{
     Append, Appended, Budget, Committed, Expected, Idempotency, Journal, Position, Refused,
@@ -26,6 +26,7 @@ use crate::authority::{Authority, Live};
 use crate::book::{Attribution, Draft, Scribe};
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::upstream::Target;
 
 pub use offered::OfferedTool;
 pub use open_call::OpenCall;
@@ -211,6 +212,14 @@ impl Calls {
                 Err(CallRefused::Denied { denial, position })
             }
         }
+    }
+
+    /// Where a tool server lies, for asking it for what it offers: not a call, and nobody's permit.
+    ///
+    /// # Errors
+    /// When it can't be asked as things are.
+    pub async fn target(&self, tool_server: ToolServerId) -> Result<Target, TargetError> {
+        self.targets.of(&self.authority, tool_server).await
     }
 
     /// Waits until every outcome so far is written. Call it once nothing new is decided.

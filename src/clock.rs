@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
 
 /// The machine's clock, in UTC and whole microseconds. A test may set it apart from the machine's.
@@ -32,4 +32,9 @@ impl Clock {
     pub fn fresh_id<T: From<Uuid>>() -> T {
         Uuid::now_v7().into()
     }
+}
+
+/// A time as answers and events write it: RFC 3339, UTC, microseconds.
+pub fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest as _, Sha256};
 use tollbook_aggregates::WorkspaceId;
 use tollbook_aggregates::access::{self, Caller, Denial, Operation, Standing};
@@ -18,7 +20,7 @@ use uuid::Uuid;
 
 use crate::authority::{Authority, Live};
 use crate::book::{Attribution, Draft, Scribe};
-use crate::clock::Clock;
+use crate::clock::{Clock, rfc3339};
 use crate::problem::{Problem, request_id};
 
 /// How often a command is decided again because the state changed meanwhile.
@@ -33,7 +35,7 @@ const ANSWERS_KEPT: TimeDelta = TimeDelta::days(1);
 pub struct Plan {
     /// Empty when there is nothing to do: the answer is given all the same.
     pub drafts: Vec<Draft>,
-    /// A JSON object.
+    /// A JSON object. A member `created_at` is filled in: only the book knows it.
     pub answer: Value,
     /// The member of `answer` that is shown once, and never kept.
     pub secret: Option<&'static str>,
@@ -46,6 +48,14 @@ pub struct Done {
     pub answer: Value,
     /// Where its last event stands; the end of the state that was looked at, when there was none.
     pub position: Position,
+}
+
+/// What is kept of an answer for whoever repeats the request.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    answer: Box<RawValue>,
+    /// How many events the request wrote: its last one says where its answer stands.
+    events: u64,
 }
 
 /// A request that can be repeated: what came as `Idempotency-Key`, and what it came with.
@@ -158,13 +168,15 @@ impl Commands {
                 Err(problem) => return Err(problem),
             };
             let Plan { drafts, answer, secret } = plan;
-            if drafts.iter().all(Draft::is_empty) {
-                return Ok(done(answer, fence));
+            let events = drafts.iter().map(Draft::len).sum::<usize>();
+            if events == 0 {
+                return Ok(done(answer, Position(fence.0.saturating_sub(1)), None));
             }
             let attribution = attribution(caller, standing, fence);
             let idempotency = match repeatable {
                 Some(repeatable) => {
-                    Some(self.idempotency(caller, workspace, repeatable, &answer, secret, at).await?)
+                    let kept = kept(&answer, secret, events)?;
+                    Some(self.idempotency(caller, workspace, repeatable, &kept, at).await?)
                 }
                 None => None,
             };
@@ -172,7 +184,7 @@ impl Commands {
                 Ok(appended) => {
                     // The caller's next question is answered by a state that has this in it.
                     let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
-                    return Ok(done(answer, appended.last));
+                    return Ok(done(answer, appended.last, Some(appended.recorded_at)));
                 }
                 Err(Refused::Stale { position }) => {
                     self.authority.catch_up(position.next(), CATCH_UP).await?
@@ -220,16 +232,10 @@ impl Commands {
         caller: Caller,
         workspace: Option<WorkspaceId>,
         repeatable: &Repeatable,
-        answer: &Value,
-        secret: Option<&str>,
+        kept: &Kept,
         at: DateTime<Utc>,
     ) -> Result<Idempotency, Problem> {
-        let mut kept = answer.clone();
-        if let (Some(secret), Some(members)) = (secret, kept.as_object_mut()) {
-            members.remove(secret);
-            members.insert("secret_already_shown".to_owned(), Value::Bool(true));
-        }
-        let sealed = self.seal_answer(caller, workspace, repeatable, &kept).await?;
+        let sealed = self.seal_answer(caller, workspace, repeatable, kept).await?;
         Ok(Idempotency {
             scope: repeatable.scope(caller),
             key: repeatable.key.clone(),
@@ -257,9 +263,10 @@ impl Commands {
         caller: Caller,
         workspace: WorkspaceId,
         repeatable: &Repeatable,
-        answer: &Value,
+        answer: &RawValue,
     ) {
-        let kept = match self.seal_answer(caller, Some(workspace), repeatable, answer).await {
+        let kept = Kept { answer: answer.to_owned(), events: 1 };
+        let kept = match self.seal_answer(caller, Some(workspace), repeatable, &kept).await {
             Ok(sealed) => {
                 self.journal.complete_idempotent(&repeatable.scope(caller), &repeatable.key, sealed).await
             }
@@ -275,10 +282,10 @@ impl Commands {
         caller: Caller,
         workspace: Option<WorkspaceId>,
         repeatable: &Repeatable,
-        answer: &Value,
+        kept: &Kept,
     ) -> Result<Vec<u8>, Problem> {
         let field = format!("{} {}", repeatable.scope(caller), repeatable.key);
-        let text = serde_json::to_vec(answer).map_err(|_| Problem::internal())?;
+        let text = serde_json::to_vec(kept).map_err(|_| Problem::internal())?;
         Ok(self.vault.seal(&answer_belongs_to(workspace, &field), &text).await?.into_bytes())
     }
 
@@ -307,11 +314,7 @@ impl Commands {
             .map(Some)
     }
 
-    /// Answers a repeated request.
-    ///
-    /// # Errors
-    /// 409 when it was another request, or when the first one's answer isn't known.
-    pub async fn repeat(
+    async fn repeat(
         &self,
         caller: Caller,
         workspace: Option<WorkspaceId>,
@@ -321,6 +324,43 @@ impl Commands {
         answer: Option<Vec<u8>>,
     ) -> Result<Done, Problem> {
         let Some(repeatable) = repeatable else { return Err(Problem::internal()) };
+        let kept = self.open_kept(caller, workspace, repeatable, position, same_request, answer).await?;
+        let answer: Value = serde_json::from_str(kept.answer.get()).map_err(|_| Problem::internal())?;
+        let last = Position(position.0 + kept.events.saturating_sub(1));
+        let recorded_at = match answer.get("created_at") {
+            Some(_) => self.journal.event(last).await?.map(|event| event.recorded_at),
+            None => None,
+        };
+        Ok(done(answer, last, recorded_at))
+    }
+
+    /// The answer to a call that was made before with the same key, byte for byte.
+    ///
+    /// # Errors
+    /// 409 when it was another request, or when the first one's answer isn't known.
+    pub async fn repeat_call(
+        &self,
+        caller: Caller,
+        workspace: WorkspaceId,
+        repeatable: &Repeatable,
+        position: Position,
+        same_request: bool,
+        answer: Option<Vec<u8>>,
+    ) -> Result<Box<RawValue>, Problem> {
+        let workspace = Some(workspace);
+        let kept = self.open_kept(caller, workspace, repeatable, position, same_request, answer).await?;
+        Ok(kept.answer)
+    }
+
+    async fn open_kept(
+        &self,
+        caller: Caller,
+        workspace: Option<WorkspaceId>,
+        repeatable: &Repeatable,
+        position: Position,
+        same_request: bool,
+        answer: Option<Vec<u8>>,
+    ) -> Result<Kept, Problem> {
         if !same_request {
             let detail = "This `Idempotency-Key` was used for another request.";
             return Err(Problem::conflict("idempotency.key_reused", detail));
@@ -331,8 +371,7 @@ impl Commands {
         };
         let field = format!("{} {}", repeatable.scope(caller), repeatable.key);
         let opened = self.vault.open(&answer_belongs_to(workspace, &field), &sealed).await?;
-        let answer = serde_json::from_slice(opened.expose()).map_err(|_| Problem::internal())?;
-        Ok(done(answer, position))
+        serde_json::from_slice(opened.expose()).map_err(|_| Problem::internal())
     }
 }
 
@@ -349,11 +388,26 @@ fn decide(
     Ok((plan(live, standing, at)?, standing))
 }
 
-fn done(mut answer: Value, position: Position) -> Done {
+fn done(mut answer: Value, position: Position, recorded_at: Option<DateTime<Utc>>) -> Done {
     if let Some(members) = answer.as_object_mut() {
         members.insert("position".to_owned(), position.0.into());
+        if let (Some(at), Some(created_at)) = (recorded_at, members.get_mut("created_at")) {
+            *created_at = rfc3339(at).into();
+        }
     }
     Done { answer, position }
+}
+
+/// The answer as a repetition is given it: without the secret that was shown once.
+fn kept(answer: &Value, secret: Option<&str>, events: usize) -> Result<Kept, Problem> {
+    let mut answer = answer.clone();
+    if let (Some(secret), Some(members)) = (secret, answer.as_object_mut())
+        && members.remove(secret).is_some()
+    {
+        members.insert("secret_already_shown".to_owned(), Value::Bool(true));
+    }
+    let answer = to_raw_value(&answer).map_err(|_| Problem::internal())?;
+    Ok(Kept { answer, events: u64::try_from(events).unwrap_or(u64::MAX) })
 }
 
 fn attribution(caller: Caller, standing: Standing, fence: Position) -> Attribution {

@@ -8,9 +8,17 @@ mod cursor;
 mod health;
 mod loadouts;
 pub mod openapi;
+mod operator;
+mod owned;
+mod problems;
+mod refusals;
+mod schemas;
 mod sessions;
+mod time;
 mod tool_calls;
 mod tool_servers;
+mod views;
+mod words;
 mod workspaces;
 mod written;
 
@@ -46,7 +54,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .configure(tool_calls::configure)
         .configure(api_keys::configure)
         .configure(authorize::configure)
-        .configure(audit::configure);
+        .configure(audit::configure)
+        .configure(operator::configure);
 }
 
 /// What is asked for at a path that there isn't.

@@ -3,6 +3,7 @@
 
 use std::ops::Deref;
 
+use actix_web::error::QueryPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, BytesMut};
@@ -91,7 +92,9 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
         let place = if path == "." { String::new() } else { format!("`{path}`: ") };
         Problem::bad_request("body.malformed", format!("{place}{}.", error.inner()))
     })?;
-    deserializer.end().map_err(|_| Problem::bad_request("body.malformed", "There is more behind the JSON value."))?;
+    deserializer
+        .end()
+        .map_err(|_| Problem::bad_request("body.malformed", "There is more behind the JSON value."))?;
     Ok(value)
 }
 
@@ -117,7 +120,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Ids<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let path = web::Path::<T>::from_request(request, payload).into_inner();
         ready(path.map(|path| Self(path.into_inner())).map_err(|_| {
-            Problem::bad_request("path.malformed", "An id in the path is not a UUID (or a position not a number).")
+            Problem::bad_request(
+                "path.malformed",
+                "An id in the path is not a UUID (or a position not a number).",
+            )
         }))
     }
 }
@@ -130,14 +136,17 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let query = web::Query::<T>::from_request(request, payload).into_inner();
-        ready(query.map(|query| Self(query.into_inner())).map_err(|error| {
-            let reason = match error.as_error::<actix_web::error::QueryPayloadError>() {
-                Some(actix_web::error::QueryPayloadError::Deserialize(reason)) => reason.to_string(),
-                _ => "it cannot be read".to_owned(),
-            };
-            Problem::bad_request("query.malformed", format!("The query: {reason}."))
-        }))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = web::Query::<T>::from_query(request.query_string());
+        ready(query.map(|query| Self(query.into_inner())).map_err(|error| malformed_query(&error)))
     }
+}
+
+/// A query that can't be read.
+pub(super) fn malformed_query(error: &QueryPayloadError) -> Problem {
+    let reason = match error {
+        QueryPayloadError::Deserialize(reason) => reason.to_string(),
+        _ => "it cannot be read".to_owned(),
+    };
+    Problem::bad_request("query.malformed", format!("The query: {reason}."))
 }

@@ -14,6 +14,9 @@ pub(super) struct ReadRefusals;
 /// What any operation that writes may answer.
 pub(super) struct WriteRefusals;
 
+/// What an operation may answer, beside these, that asks a tool server.
+pub(super) struct UpstreamRefusals;
+
 const READ: [(&str, &str); 5] = [
     ("400", "The path or the query is malformed"),
     ("401", "There is no credential, or none that is in force"),
@@ -31,7 +34,11 @@ const WRITE: [(&str, &str); 3] = [
 fn problem(description: &str) -> RefOr<Response> {
     let schema: RefOr<Schema> = utoipa::openapi::Ref::from_schema_name(Problem::name()).into();
     let content = Content::new(Some(schema));
-    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content)
+        .build()
+        .into()
 }
 
 impl IntoResponses for ReadRefusals {
@@ -44,5 +51,12 @@ impl IntoResponses for WriteRefusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let both = READ.iter().chain(&WRITE);
         both.map(|(status, description)| ((*status).to_owned(), problem(description))).collect()
+    }
+}
+
+impl IntoResponses for UpstreamRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let description = "The tool server could not be reached or understood, or refused us; never a 401";
+        [("502".to_owned(), problem(description))].into()
     }
 }

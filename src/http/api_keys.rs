@@ -1,0 +1,268 @@
+//! `/v1/workspaces/{workspace_id}/api-keys`
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, SubsecRound as _, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tollbook_aggregates::access::{self, Operation, Standing};
+use tollbook_aggregates::{ApiKey, ApiKeyCommand, ApiKeyId, KeyGrant, Private, Role, WorkspaceId};
+use tollbook_journal::Expected;
+use tollbook_projections::{ApiKeyRow, ApiKeys, Order, Sealed, Term};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::body::{Body, Ids, Query};
+use super::cursor::{Freshness, Listing, Paging};
+use super::refusals::{ReadRefusals, WriteRefusals};
+use super::time::Time;
+use super::views::Texts;
+use super::words::{Revoked, Revoking, RoleWord};
+use super::written::{Page, Written, object, written};
+use super::{owned, views};
+use crate::app::App;
+use crate::authn::Authenticated;
+use crate::authority::Live;
+use crate::book::Draft;
+use crate::clock::Clock;
+use crate::commands::Plan;
+use crate::credential::{Credential, Kind};
+use crate::problem::Problem;
+
+pub(super) fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(create).service(list).service(get).service(revoke);
+}
+
+/// An API key to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewApiKey {
+    /// Where it is used: 1 to 64 characters, no control characters.
+    #[schema(min_length = 1, max_length = 64, examples("build machine"))]
+    device_label: String,
+    /// The first moment at which it is no longer valid; never, when absent.
+    expires_at: Option<DateTime<Utc>>,
+    /// The most that it carries of its holder's rights; what the caller's key carries, when absent.
+    role: Option<RoleWord>,
+}
+
+/// An API key. Its secret is never shown again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+struct ApiKeyView {
+    id: Uuid,
+    /// The public part of the credential.
+    #[schema(examples("tbk_key_0DPiKuNIrrVm"))]
+    prefix: String,
+    /// Where it is used; null once it was erased.
+    device_label: Option<String>,
+    /// Whose rights it carries.
+    user_id: Uuid,
+    /// The most that it carries of them.
+    role: RoleWord,
+    status: Status,
+    created_at: Time,
+    /// The first moment at which it is no longer valid, if there is one.
+    expires_at: Option<Time>,
+    /// When it was revoked, if it was.
+    revoked_at: Option<Time>,
+    /// Why it was revoked, in somebody's words.
+    reason: Option<String>,
+}
+
+/// Is a key valid?
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ApiKeyStatus)]
+enum Status {
+    /// It is.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// Somebody revoked it.
+    Revoked,
+}
+
+/// An API key that was made.
+#[derive(Debug, Serialize, ToSchema)]
+struct ApiKeyCreated {
+    #[serde(flatten)]
+    api_key: ApiKeyView,
+    /// The key itself, shown this once.
+    #[schema(examples("tbk_key_…"))]
+    key: String,
+}
+
+/// Which API keys.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only the caller's own. Members see no others in any case.
+    mine: Option<bool>,
+}
+
+impl ApiKeyView {
+    fn of(row: ApiKeyRow, texts: &Texts, at: DateTime<Utc>) -> Self {
+        Self {
+            id: row.id.0,
+            prefix: prefix(&row.credential_id),
+            device_label: texts.of(row.device_label.as_ref()),
+            user_id: row.user_id.0,
+            role: row.role.into(),
+            status: match (row.revoked_at, row.expires_at) {
+                (Some(_), _) => Status::Revoked,
+                (None, Some(end)) if at >= end => Status::Expired,
+                (None, _) => Status::Active,
+            },
+            created_at: Time(row.created_at),
+            expires_at: row.expires_at.map(Time),
+            revoked_at: row.revoked_at.map(Time),
+            reason: texts.of(row.revoked_because.as_ref()),
+        }
+    }
+}
+
+fn prefix(credential_id: &str) -> String {
+    format!("tbk_{}_{credential_id}", Kind::ApiKey.letters())
+}
+
+fn pointers(row: &ApiKeyRow) -> [Option<&Sealed>; 2] {
+    [row.device_label.as_ref(), row.revoked_because.as_ref()]
+}
+
+/// Makes an API key for the caller. No key carries more than the one that made it.
+#[utoipa::path(tag = "api keys", operation_id = "create_api_key", request_body = NewApiKey,
+    responses((status = CREATED, body = Written<ApiKeyCreated>), WriteRefusals))]
+#[post("/v1/workspaces/{workspace_id}/api-keys")]
+async fn create(
+    app: Data<App>,
+    caller: Authenticated,
+    Ids(workspace): Ids<WorkspaceId>,
+    body: Body<NewApiKey>,
+) -> Result<HttpResponse, Problem> {
+    let id: ApiKeyId = Clock::fresh_id();
+    let key = Credential::mint(Kind::ApiKey, app.random.as_ref()).map_err(|_| Problem::internal())?;
+    let plan = |_: &Live, standing: Standing, at: DateTime<Utc>| {
+        let Standing::Member { user_id, .. } = standing else {
+            return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
+        };
+        let grant = KeyGrant {
+            workspace_id: workspace,
+            user_id,
+            verifier: key.verifier(&app.pepper),
+            role: granted(standing, body.role.map(Into::into))?,
+            // Whole microseconds, which is what answers and events write.
+            expires_at: body.expires_at.map(|end| end.trunc_subsecs(6)),
+        };
+        let api_key = ApiKeyView {
+            id: id.0,
+            prefix: key.display_prefix().to_owned(),
+            device_label: Some(body.device_label.clone()),
+            user_id: user_id.0,
+            role: grant.role.into(),
+            status: Status::Active,
+            created_at: Time(at),
+            expires_at: grant.expires_at.map(Time),
+            revoked_at: None,
+            reason: None,
+        };
+        let device_label = Private::from(body.device_label.as_str());
+        let events = ApiKey::default().decide(ApiKeyCommand::Create { grant, device_label, at })?;
+        let draft = Draft::new::<ApiKey>(workspace.0, id.0, Expected::NoStream, &events)?;
+        let answer = object(&ApiKeyCreated { api_key, key: key.expose().to_owned() })?;
+        Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
+    };
+    let operation = Operation::CreateApiKey;
+    let done =
+        app.commands.execute(caller.0, Some(workspace), operation, body.repeatable.as_ref(), plan).await?;
+    Ok(written(StatusCode::CREATED, done))
+}
+
+/// What a new key carries: what was asked for, or as much as the caller's own. Where the caller was
+/// made something less since their key was made, that counts.
+fn granted(standing: Standing, wanted: Option<Role>) -> Result<Role, Problem> {
+    let Standing::Member { held, granted, .. } = standing else {
+        return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
+    };
+    let candidates = match wanted {
+        Some(role) => vec![role],
+        None => vec![granted, held],
+    };
+    candidates.into_iter().find(|role| standing.may_grant(*role)).ok_or_else(|| {
+        let role = wanted.unwrap_or(granted).as_str();
+        let mut problem = Problem::insufficient_scope(&format!("role:{role}"));
+        problem.detail = format!("A key can't make one that carries more than itself: `{role}` is more.");
+        problem
+    })
+}
+
+/// The API keys of a workspace that the caller may see, in the order in which they were made.
+#[utoipa::path(tag = "api keys", operation_id = "list_api_keys", params(Which, Paging),
+    responses((status = OK, body = Page<ApiKeyView>), ReadRefusals))]
+#[get("/v1/workspaces/{workspace_id}/api-keys")]
+async fn list(
+    app: Data<App>,
+    caller: Authenticated,
+    Ids(workspace): Ids<WorkspaceId>,
+    listing: Listing<Which>,
+) -> Result<Json<Page<ApiKeyView>>, Problem> {
+    let standing = app.commands.allow(caller.0, Some(workspace), Operation::ReadWorkspace).await?;
+    let (at, all) = (app.clock.now(), Operation::ReadAllApiKeys);
+    let sees_all = app.authority.look(|live| access::may(live, caller.0, Some(workspace), all, at).is_ok());
+    let mut terms = Vec::new();
+    if let Standing::Member { user_id, .. } = standing
+        && (listing.filter.mine == Some(true) || !sees_all)
+    {
+        terms.push(Term::new("user", user_id));
+    }
+    let page = views::page::<ApiKeys>(&app, workspace.0, terms, Order::OldestFirst, &listing.paging).await?;
+    let texts = views::texts(&app, page.rows.iter().flat_map(pointers)).await?;
+    Ok(Json(page.map(|row| ApiKeyView::of(row, &texts, at))))
+}
+
+/// One API key.
+#[utoipa::path(tag = "api keys", operation_id = "get_api_key", params(Freshness),
+    responses((status = OK, body = ApiKeyView), ReadRefusals))]
+#[get("/v1/workspaces/{workspace_id}/api-keys/{api_key_id}")]
+async fn get(
+    app: Data<App>,
+    caller: Authenticated,
+    Ids((workspace, id)): Ids<(WorkspaceId, ApiKeyId)>,
+    Query(query): Query<Freshness>,
+) -> Result<Json<ApiKeyView>, Problem> {
+    super::cursor::follow_to(&app, query.min_position).await?;
+    let holder = owned::holder_of(&app, caller.0, workspace, id).await?;
+    app.commands.allow(caller.0, Some(workspace), Operation::ReadApiKey(holder)).await?;
+    let row = views::one::<ApiKeys>(&app, workspace.0, id.0, query.min_position).await?;
+    let row = row.ok_or_else(|| Problem::not_found("API key"))?;
+    let texts = views::texts(&app, pointers(&row)).await?;
+    Ok(Json(ApiKeyView::of(row, &texts, app.clock.now())))
+}
+
+/// Ends an API key for good, at once and everywhere, and every session that was made with it. Twice is
+/// harmless. A key may revoke itself.
+#[utoipa::path(tag = "api keys", operation_id = "revoke_api_key", request_body = Option<Revoking>,
+    responses((status = OK, body = Written<Revoked>), WriteRefusals))]
+#[post("/v1/workspaces/{workspace_id}/api-keys/{api_key_id}/revoke")]
+async fn revoke(
+    app: Data<App>,
+    caller: Authenticated,
+    Ids((workspace, id)): Ids<(WorkspaceId, ApiKeyId)>,
+    body: Body<Revoking>,
+) -> Result<HttpResponse, Problem> {
+    let holder = owned::holder_of(&app, caller.0, workspace, id).await?;
+    let reason = body.reason()?;
+    let plan = |live: &Live, _: Standing, _: DateTime<Utc>| {
+        let command = ApiKeyCommand::Revoke { reason: reason.clone() };
+        let events = owned::api_key(live, workspace, id)?.decide(command)?;
+        let draft = Draft::new::<ApiKey>(workspace.0, id.0, live.expect_api_key(id), &events)?;
+        Ok(Plan { drafts: vec![draft], answer: json!({ "id": id, "status": "revoked" }), secret: None })
+    };
+    let operation = Operation::RevokeApiKey(holder);
+    let done =
+        app.commands.execute(caller.0, Some(workspace), operation, body.repeatable.as_ref(), plan).await?;
+    Ok(written(StatusCode::OK, done))
+}

@@ -1,0 +1,104 @@
+//! What several resources say in the same words.
+
+use serde::{Deserialize, Serialize};
+use tollbook_aggregates::{Private, Role};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// The longest reason that somebody may give, in characters.
+const REASON_MAX: usize = 500;
+
+/// A new name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Renaming {
+    /// 1 to 100 characters, no control characters.
+    #[schema(min_length = 1, max_length = 100)]
+    pub(super) name: String,
+}
+
+/// What is called something else now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Renamed {
+    id: Uuid,
+    name: String,
+}
+
+/// Why something is ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revoking {
+    /// For the record, in words: at most 500 characters.
+    #[schema(max_length = 500)]
+    pub(super) reason: Option<String>,
+}
+
+impl Revoking {
+    /// The reason, if there is one.
+    ///
+    /// # Errors
+    /// 400 for one that is too long, or has control characters.
+    pub(super) fn reason(&self) -> Result<Option<Private>, Problem> {
+        let Some(reason) = self.reason.as_deref().filter(|reason| !reason.trim().is_empty()) else {
+            return Ok(None);
+        };
+        if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
+            let detail =
+                format!("`reason` must have at most {REASON_MAX} characters and no control characters.");
+            return Err(Problem::bad_request("body.reason", detail));
+        }
+        Ok(Some(Private::from(reason)))
+    }
+}
+
+/// What was ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Revoked {
+    id: Uuid,
+    /// Always `revoked`.
+    status: String,
+}
+
+/// What a person, or a key, is in a workspace.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Role)]
+pub(super) enum RoleWord {
+    /// Reads everything, the audit log included; changes nothing and calls nothing.
+    Auditor,
+    /// Makes sessions and keys of their own, and calls tools.
+    Member,
+    /// Keeps tool servers, loadouts, and everybody's sessions and keys.
+    Admin,
+    /// An admin who may also end the workspace and make owners.
+    Owner,
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::Auditor => Self::Auditor,
+            RoleWord::Member => Self::Member,
+            RoleWord::Admin => Self::Admin,
+            RoleWord::Owner => Self::Owner,
+        }
+    }
+}
+
+impl From<Role> for RoleWord {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Auditor => Self::Auditor,
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
+            Role::Owner => Self::Owner,
+        }
+    }
+}
+
+/// No members at all.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
