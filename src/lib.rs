@@ -24,6 +24,7 @@ pub mod mcp;
 pub mod outbound;
 pub mod problem;
 pub mod reveal;
+pub mod sample;
 pub mod server;
 pub mod telemetry;
 pub mod upstream;
