@@ -1,0 +1,240 @@
+//! Projections and indexes as the projector sees them: all alike.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::marker::PhantomData;
+
+use tollbook_journal::Position;
+use uuid::Uuid;
+
+use crate::happening::Happening;
+use crate::index::Index;
+use crate::projection::Projection;
+use crate::term::Term;
+
+/// A projection whose row's type is forgotten. Only [`Rows`] and [`Indexed`] are.
+pub trait Model: Send + Sync + folding::Fold {
+    /// Stable, as it is written in tables and shown to operators.
+    fn name(&self) -> &'static str;
+    /// Of the code.
+    fn version(&self) -> u32;
+}
+
+/// A [`Projection`] for the projector.
+#[derive(Debug)]
+pub struct Rows<P>(PhantomData<fn() -> P>);
+
+/// An [`Index`] for the projector.
+#[derive(Debug)]
+pub struct Indexed<I>(PhantomData<fn() -> I>);
+
+impl<P> Rows<P> {
+    /// Of the projection `P`.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<I> Indexed<I> {
+    /// Of the index `I`.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<P> Default for Rows<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<I> Default for Indexed<I> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Projection> Model for Rows<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn version(&self) -> u32 {
+        P::VERSION
+    }
+}
+
+impl<I: Index> Model for Indexed<I> {
+    fn name(&self) -> &'static str {
+        I::NAME
+    }
+
+    fn version(&self) -> u32 {
+        I::VERSION
+    }
+}
+
+/// A row as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub(crate) key: String,
+    pub(crate) workspace_id: Uuid,
+    pub(crate) ordinal: i64,
+    /// JSON.
+    pub(crate) data: String,
+}
+
+/// A term as it is stored: what it leads to is the ordinal of a row, or of an event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Posting {
+    pub(crate) workspace_id: Uuid,
+    pub(crate) term: Term,
+    pub(crate) ordinal: i64,
+}
+
+/// What a page of events makes of the rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    pub(crate) upserts: Vec<Stored>,
+    pub(crate) deletes: Vec<String>,
+    pub(crate) added: Vec<Posting>,
+    pub(crate) removed: Vec<Posting>,
+    /// The event at which it stopped, and why: nothing of it or behind it is in here.
+    pub(crate) poison: Option<(Position, String)>,
+}
+
+/// Kept apart so that nobody else can be a model, and no caller folds past the projector.
+pub(crate) mod folding {
+    use super::{Folded, Happening, Stored};
+
+    pub trait Fold {
+        /// The rows that a page needs.
+        fn keys(&self, page: &[Happening]) -> Vec<String>;
+        /// What the page makes of them.
+        fn fold(&self, page: &[Happening], rows: Vec<Stored>) -> Folded;
+    }
+}
+
+impl<I: Index> folding::Fold for Indexed<I> {
+    fn keys(&self, _page: &[Happening]) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn fold(&self, page: &[Happening], _rows: Vec<Stored>) -> Folded {
+        let mut added = Vec::new();
+        for happening in page {
+            let (workspace_id, ordinal) = (happening.recorded.workspace_id, ordinal(happening));
+            let terms: BTreeSet<Term> = I::terms(happening).into_iter().collect();
+            added.extend(terms.into_iter().map(|term| Posting { workspace_id, term, ordinal }));
+        }
+        Folded { added, ..Folded::default() }
+    }
+}
+
+impl<P: Projection> folding::Fold for Rows<P> {
+    fn keys(&self, page: &[Happening]) -> Vec<String> {
+        page.iter().filter_map(P::key).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn fold(&self, page: &[Happening], rows: Vec<Stored>) -> Folded {
+        let mut stored: HashMap<String, Stored> =
+            rows.into_iter().map(|row| (row.key.clone(), row)).collect();
+        let mut slots: BTreeMap<String, Slot<P>> = BTreeMap::new();
+        let mut poison = None;
+        for happening in page {
+            let Some(key) = P::key(happening) else { continue };
+            let folded = match slots.remove(&key) {
+                Some(slot) => Ok(slot),
+                None => Slot::of(stored.remove(&key)),
+            }
+            .and_then(|slot| slot.fold(happening));
+            match folded {
+                Ok(slot) => {
+                    slots.insert(key, slot);
+                }
+                Err((slot, error)) => {
+                    slots.extend(slot.map(|slot| (key, slot)));
+                    poison = Some((happening.position(), error));
+                    break;
+                }
+            }
+        }
+        let mut folded = Folded { poison, ..Folded::default() };
+        for (key, slot) in slots {
+            if let Err(error) = slot.finish(key, &mut folded) {
+                // A row is plain data and always encodes; were one not to, nothing of the page is written.
+                let first = page.first().map_or(Position(0), Happening::position);
+                return Folded { poison: Some((first, error.to_string())), ..Folded::default() };
+            }
+        }
+        folded
+    }
+}
+
+/// One row while a page is folded.
+struct Slot<P: Projection> {
+    before: Option<Current<P>>,
+    now: Option<Current<P>>,
+}
+
+struct Current<P: Projection> {
+    row: P::Row,
+    workspace_id: Uuid,
+    ordinal: i64,
+}
+
+/// What stood before the event that doesn't fit, if anything, and why it doesn't.
+type Stuck<P> = (Option<Slot<P>>, String);
+
+impl<P: Projection> Slot<P> {
+    fn of(stored: Option<Stored>) -> Result<Self, Stuck<P>> {
+        let Some(Stored { workspace_id, ordinal, data, .. }) = stored else {
+            return Ok(Self { before: None, now: None });
+        };
+        let row: P::Row = serde_json::from_str(&data)
+            .map_err(|error| (None, format!("the row doesn't decode: {error}")))?;
+        let now = Current { row: row.clone(), workspace_id, ordinal };
+        Ok(Self { before: Some(Current { row, workspace_id, ordinal }), now: Some(now) })
+    }
+
+    fn fold(mut self, happening: &Happening) -> Result<Self, Stuck<P>> {
+        let kept = self.now.as_ref().map(|now| (now.workspace_id, now.ordinal));
+        match P::fold(self.now.as_ref().map(|now| now.row.clone()), happening) {
+            Ok(row) => {
+                let (workspace_id, ordinal) =
+                    kept.unwrap_or_else(|| (P::workspace(happening), ordinal(happening)));
+                self.now = row.map(|row| Current { row, workspace_id, ordinal });
+                Ok(self)
+            }
+            Err(misfit) => Err((Some(self), misfit.to_string())),
+        }
+    }
+
+    fn finish(self, key: String, folded: &mut Folded) -> Result<(), serde_json::Error> {
+        let (before, now) =
+            (self.before.as_ref().map(Current::postings), self.now.as_ref().map(Current::postings));
+        let (before, after) = (before.unwrap_or_default(), now.unwrap_or_default());
+        folded.removed.extend(before.difference(&after).cloned());
+        folded.added.extend(after.difference(&before).cloned());
+        match (self.before, self.now) {
+            (_, Some(Current { row, workspace_id, ordinal })) => {
+                let data = serde_json::to_string(&row)?;
+                folded.upserts.push(Stored { key, workspace_id, ordinal, data });
+            }
+            (Some(_), None) => folded.deletes.push(key),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}
+
+impl<P: Projection> Current<P> {
+    fn postings(&self) -> BTreeSet<Posting> {
+        let (workspace_id, ordinal) = (self.workspace_id, self.ordinal);
+        P::terms(&self.row).into_iter().map(|term| Posting { workspace_id, term, ordinal }).collect()
+    }
+}
+
+/// Positions stay far below 2⁶³.
+fn ordinal(happening: &Happening) -> i64 {
+    i64::try_from(happening.position().0).unwrap_or(i64::MAX)
+}

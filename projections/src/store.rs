@@ -1,0 +1,256 @@
+//! The tables of the projections, on either database.
+//!
+//! All SQL that writes them is in here, and each statement works on whole pages: what a round of the
+//! projector costs hangs on the number of rounds, not on the number of events.
+
+mod postgres;
+pub(crate) mod question;
+mod sqlite;
+
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Postgres, Sqlite, Transaction};
+use tollbook_journal::{Database, Position};
+
+use crate::model::{Folded, Stored};
+use crate::version::Version;
+
+/// Where the tables lie.
+#[derive(Debug, Clone)]
+pub(crate) enum Store {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// How far one version of one projection has come, as its row says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) projection: String,
+    pub(crate) version: Version,
+    /// The next position to read.
+    pub(crate) position: Position,
+    pub(crate) status: String,
+    pub(crate) error: Option<String>,
+    /// Is it the version that is read?
+    pub(crate) active: bool,
+}
+
+/// What the column `status` says.
+pub(crate) mod status {
+    /// Folds what comes.
+    pub(crate) const RUNNING: &str = "running";
+    /// Stands at an event that it can't fold.
+    pub(crate) const STOPPED: &str = "stopped";
+    /// Folds from the beginning, beside the version that is read.
+    pub(crate) const BUILDING: &str = "building";
+    /// Was replaced; its rows are being deleted.
+    pub(crate) const DROPPED: &str = "dropped";
+}
+
+/// One version of one projection, where the projector believes it to stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    pub(crate) projection: &'static str,
+    pub(crate) version: Version,
+    pub(crate) expected: Position,
+}
+
+/// What one projection makes of a page.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) claim: Claim,
+    pub(crate) folded: Folded,
+    pub(crate) next: Position,
+}
+
+/// A transaction in which rows and checkpoints move together.
+pub(crate) enum Work {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Store {
+    pub(crate) fn new(database: &Database) -> Self {
+        match database {
+            Database::Postgres(pool) => Self::Postgres(pool.clone()),
+            Database::Sqlite(book) => Self::Sqlite(book.views.clone()),
+        }
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Work, sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => postgres::begin(pool).await.map(Work::Postgres),
+            Self::Sqlite(views) => views.begin_with("BEGIN IMMEDIATE").await.map(Work::Sqlite),
+        }
+    }
+
+    /// All there are, by projection and version.
+    pub(crate) async fn checkpoints(&self) -> Result<Vec<Checkpoint>, sqlx::Error> {
+        let rows = match self {
+            Self::Postgres(pool) => sqlx::query_as(CHECKPOINTS).fetch_all(pool).await?,
+            Self::Sqlite(views) => sqlx::query_as(CHECKPOINTS).fetch_all(views).await?,
+        };
+        Ok(rows.into_iter().map(checkpoint).collect())
+    }
+
+    /// Makes sure that there is something to read of each projection, if only an empty beginning.
+    pub(crate) async fn ensure(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => postgres::ensure(pool, projection, version).await,
+            Self::Sqlite(views) => sqlite::ensure(views, projection, version).await,
+        }
+    }
+
+    /// Begins a version beside the one that is read, if it hasn't been begun.
+    pub(crate) async fn begin_building(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => {
+                postgres::insert_checkpoint(pool, projection, version, status::BUILDING).await
+            }
+            Self::Sqlite(views) => {
+                sqlite::insert_checkpoint(views, projection, version, status::BUILDING).await
+            }
+        }
+    }
+
+    /// Lets a version that stopped try again.
+    pub(crate) async fn resume(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => postgres::resume(pool, projection, version).await,
+            Self::Sqlite(views) => sqlite::resume(views, projection, version).await,
+        }
+    }
+
+    /// Puts `new` in the place of the version that is read, if it has come at least as far. Answers
+    /// whether it did.
+    pub(crate) async fn swap(&self, projection: &str, new: Version) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => postgres::swap(pool, projection, new).await,
+            Self::Sqlite(views) => sqlite::swap(views, projection, new).await,
+        }
+    }
+
+    /// Nobody reads it any more: its rows may go.
+    pub(crate) async fn drop_version(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => postgres::drop_version(pool, projection, version).await,
+            Self::Sqlite(views) => sqlite::drop_version(views, projection, version).await,
+        }
+    }
+}
+
+impl Work {
+    /// Takes hold of the checkpoints of all `claims` until the transaction ends, if nobody else has
+    /// hold of one and each stands where it is believed to. This is the guard: two projectors never
+    /// fold the same event into the same row, however many there are.
+    pub(crate) async fn claim(&mut self, claims: &[Claim]) -> Result<bool, sqlx::Error> {
+        let held: Vec<(String, i32, i64, String)> = match self {
+            Self::Postgres(work) => postgres::hold(work, claims).await?,
+            Self::Sqlite(work) => sqlite::hold(work, claims).await?,
+        };
+        Ok(claims.iter().all(|claim| {
+            held.iter().any(|(projection, version, position, status)| {
+                projection == claim.projection
+                    && *version == claim.version.stored()
+                    && *position == stored(claim.expected)
+                    && matches!(status.as_str(), status::RUNNING | status::BUILDING)
+            })
+        }))
+    }
+
+    /// The rows of these keys, by the index of their claim.
+    pub(crate) async fn load(
+        &mut self,
+        keys: &[(Claim, Vec<String>)],
+    ) -> Result<Vec<Vec<Stored>>, sqlx::Error> {
+        let mut rows: Vec<Vec<Stored>> = keys.iter().map(|_| Vec::new()).collect();
+        if keys.iter().all(|(_, keys)| keys.is_empty()) {
+            return Ok(rows);
+        }
+        let found = match self {
+            Self::Postgres(work) => postgres::load(work, keys).await?,
+            Self::Sqlite(work) => sqlite::load(work, keys).await?,
+        };
+        for (number, key, workspace_id, ordinal, data) in found {
+            let number = usize::try_from(number).unwrap_or(usize::MAX);
+            if let Some(rows) = rows.get_mut(number) {
+                rows.push(Stored { key, workspace_id, ordinal, data });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Writes what was folded and moves the checkpoints.
+    pub(crate) async fn write(&mut self, steps: &[Step]) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(work) => postgres::write(work, steps).await,
+            Self::Sqlite(work) => sqlite::write(work, steps).await,
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(work) => work.commit().await,
+            Self::Sqlite(work) => work.commit().await,
+        }
+    }
+}
+
+const CHECKPOINTS: &str = "
+    SELECT c.projection, c.version, c.position, c.status, c.error,
+        a.version IS NOT NULL AS active
+    FROM projection_checkpoints c
+    LEFT JOIN projection_active a ON a.projection = c.projection AND a.version = c.version
+    ORDER BY c.projection, c.version";
+
+type CheckpointColumns = (String, i32, i64, String, Option<String>, bool);
+
+fn checkpoint(columns: CheckpointColumns) -> Checkpoint {
+    let (projection, version, position, status, error, active) = columns;
+    let (version, position) = (Version::of_stored(version), read(position));
+    Checkpoint { projection, version, position, status, error, active }
+}
+
+/// A row of [`Work::load`]: the index of its claim, and the row.
+type LoadedColumns = (i64, String, uuid::Uuid, i64, String);
+
+/// Positions stay far below 2⁶³.
+pub(crate) fn stored(position: Position) -> i64 {
+    i64::try_from(position.0).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn read(position: i64) -> Position {
+    Position(u64::try_from(position).unwrap_or(0))
+}
+
+/// Was it the data that the database refused (SQLSTATE classes 22, 23 and 54, and `SQLite`'s like)? Then
+/// trying again won't help, and it must be found out whose it was.
+pub(crate) fn is_about_data(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| match code.len() {
+        5 => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH.
+        _ => code.parse().is_ok_and(|code: u32| matches!(code & 0xff, 18..=20)),
+    })
+}
+
+/// Under the lock none can have moved; were one to, nothing is written.
+fn all_moved(moved: u64, steps: &[Step]) -> Result<(), sqlx::Error> {
+    let all = u64::try_from(steps.len()).is_ok_and(|steps| moved == steps);
+    if all { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+}
+
+/// `$1` is the projection, `$2` the version that will be read, `$3` the one that was.
+const SWAP: [&str; 2] = [
+    "UPDATE projection_active SET version = $2 WHERE projection = $1 AND version = $3",
+    "UPDATE projection_checkpoints SET status = CASE version WHEN $2 THEN 'running' ELSE 'dropped' END
+     WHERE projection = $1 AND version IN ($2, $3)",
+];
+
+/// Has `new` come as far as what is read? Then nobody sees a thing disappear.
+fn may_swap(both: &[(i32, i64, String)], active: Option<i32>, new: i32) -> bool {
+    let at = |wanted: i32| both.iter().find(|(version, ..)| *version == wanted);
+    let (Some(active), Some((_, reached, status))) = (active, at(new)) else { return false };
+    let behind = at(active).is_some_and(|(_, position, _)| position > reached);
+    active != new && status == status::BUILDING && !behind
+}
