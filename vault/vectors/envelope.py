@@ -5,6 +5,7 @@ Prints the vectors that src/tests/fields.rs holds the vault to. Needs `cryptogra
 """
 
 import hashlib
+import hmac
 import uuid
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -31,7 +32,11 @@ belongs_to = encode(
 ) + b"\0\0"
 sealed = b"\1\1" + key_id + nonce + AESGCMSIV(data_key).encrypt(nonce, salt + value, belongs_to)
 
+digest_key = hashlib.sha256(b"tollbook/digest/1" + data_key).digest()
+digest = hmac.new(digest_key, value, hashlib.sha256)
+
 print("KEK_ID", kek_id.decode())
 print("WRAPPED", wrapped.hex())
 print("COMMITMENT", commitment.hex())
 print("CIPHERTEXT", sealed.hex())
+print("DIGEST", digest.hexdigest())

@@ -103,6 +103,27 @@ async fn the_format_is_the_one_that_was_written_before() {
     assert_eq!(hex::encode(&body.ciphertext), CIPHERTEXT);
 }
 
+#[tokio::test]
+async fn a_digest_tells_equal_values_within_a_workspace_and_nothing_after_it_is_gone() {
+    let house = House::new();
+    let digest = house.vault.digest(workspace(1), b"{\"q\":1}").await.unwrap();
+    assert_eq!(house.restarted().vault.digest(workspace(1), b"{\"q\":1}").await.unwrap(), digest);
+    assert_ne!(house.vault.digest(workspace(1), b"{\"q\":2}").await.unwrap(), digest);
+    assert_ne!(house.vault.digest(workspace(2), b"{\"q\":1}").await.unwrap(), digest);
+
+    let key = house.vault.seal_field(workspace(1), EVENT, "x", b"").await.unwrap().key_id;
+    house.vault.destroy(key).await.unwrap();
+    let refused = refusal(house.vault.digest(workspace(1), b"{\"q\":1}").await);
+    assert!(matches!(refused, VaultError::Destroyed(_)));
+}
+
+#[tokio::test]
+async fn the_digest_is_the_one_that_was_written_before() {
+    let (vault, _) = scripted();
+    let digest = vault.digest(workspace(1), b"Ada's laptop").await.unwrap();
+    assert_eq!(hex::encode(digest), DIGEST);
+}
+
 #[test]
 fn the_commitment_is_sha_256_of_salt_field_and_value() {
     assert_eq!(hex::encode(commitment(&[0x44; 32], "device_label", b"Ada's laptop")), COMMITMENT);
@@ -124,3 +145,4 @@ const KEK_ID: &str = "held:f7377b688410cfa1";
 const WRAPPED: &str = "0133333333333333333333333350ed1853fca2ba2d6e59455da91392371f6a15cf8d0b188ce5dcddcae04b695ad8df1befe8d47b40c29543be494760f8";
 const COMMITMENT: &str = "fb300a52a28e9c23ddbb4e605dcbe1d3a7d8c3030bf1d3fb804ab6570e753eec";
 const CIPHERTEXT: &str = "01011111111111114111911111111111111155555555555555555555555507477fa19db6db5a93011461428344ac6c9f02d27d91f00b45febf8bd90e3fd7a14c9661d0707a16a25e12cd4e225b28c33a3e5451fb4798818a7813";
+const DIGEST: &str = "46e23859aab9ccd601429cdc2ebcbe5b13036a9ff815deb24587c9811aba5564";

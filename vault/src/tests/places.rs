@@ -4,7 +4,7 @@ use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
 use super::support::{House, header, refusal, workspace};
-use crate::{BelongsTo, Purpose, Sealed, VaultError};
+use crate::{BelongsTo, Purpose, Sealed, VaultError, envelope};
 
 const SECRET: &[u8] = b"Bearer of good news";
 
@@ -58,6 +58,19 @@ async fn ciphertext_relabelled_with_another_workspaces_key_is_refused() {
     relabelled[2..18].copy_from_slice(&theirs[2..18]);
     refused_for(&house, header(), &relabelled).await;
     refused_for(&house, other, &relabelled).await;
+}
+
+#[tokio::test]
+async fn a_key_opens_nothing_for_another_workspace_or_class_even_if_it_sealed_it() {
+    let (house, sealed) = sealed_header().await;
+    let key = house.vault.key(Sealed::from_bytes(sealed).unwrap().key_id()).await.unwrap();
+    for stray in [
+        BelongsTo { workspace: workspace(2), ..header() },
+        BelongsTo { purpose: Purpose::StoredAnswer, ..header() },
+    ] {
+        let sealed = envelope::seal(&key.cipher, key.id, [0; 12], &stray, &[SECRET]).unwrap();
+        refused_for(&house, stray, sealed.as_bytes()).await;
+    }
 }
 
 #[tokio::test]
