@@ -9,7 +9,7 @@ use reqwest::{
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue},
 };
 
-use crate::outbound::{Limits, Outbound, OutboundError, Policy, UrlRefused};
+use crate::outbound::{Limits, Outbound, OutboundError, Policy, UrlRefused, resolver::GuardedResolver};
 
 use super::support::{HELLO, Scripted, Server, get, outbound, private, resolving, strict};
 
@@ -81,6 +81,17 @@ async fn a_name_with_inside_addresses_is_refused_in_every_wrapping() {
         assert!(is_refused(&error), "{answer}: {error:?}");
     }
     assert_eq!(server.count(), 0);
+}
+
+#[tokio::test]
+async fn a_port_that_a_resolver_makes_up_is_not_used() {
+    let guarded = GuardedResolver::new(Scripted::new(&[&["127.0.0.1", "8.8.8.8"]]), true);
+    for name in ["tools.example", "localhost"] {
+        let addresses: Vec<_> = guarded.resolve(name.parse().unwrap()).await.unwrap().collect();
+        assert_eq!(addresses.len(), 2);
+        // The client puts the URL's port in the place of 0, and only there where the URL names none.
+        assert!(addresses.iter().all(|address| address.port() == 0));
+    }
 }
 
 #[tokio::test]
