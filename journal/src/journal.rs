@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::admission;
+use crate::answers::{Answers, Counters};
 use crate::append::{Append, Appended, Committed, Refused};
 use crate::backend::postgres::PostgresBackend;
 use crate::backend::sqlite::SqliteBackend;
@@ -37,6 +38,7 @@ struct Inner {
     heads: Arc<HeadReader>,
     shared: Shared,
     tasks: TaskTracker,
+    answers: Counters,
     /// What a journal leaves running ends when the last clone is dropped.
     _closes: DropGuard,
 }
@@ -50,12 +52,11 @@ impl Journal {
     pub async fn open(database: Database, settings: Settings) -> Result<Self, OpenError> {
         schema::check(&database).await?;
         let head = database.read_head().await.map_err(|error| OpenError::Head(error.to_string()))?;
-        let shared = Shared {
-            tail: Arc::new(Tail::new()),
-            wake: watch::Sender::new(head),
-            closing: CancellationToken::new(),
-        };
-        let (queue, inbox) = mpsc::channel(settings.queue);
+        let wake = watch::Sender::new(head);
+        let tail = Arc::new(Tail::new(wake.clone()));
+        let shared = Shared { tail, wake, closing: CancellationToken::new() };
+        let settings = Settings { batch: settings.batch.max(1), ..settings };
+        let (queue, inbox) = mpsc::channel(settings.queue.max(1));
         let heads = Arc::new(HeadReader::default());
         let tasks = TaskTracker::new();
         match &database {
@@ -72,7 +73,16 @@ impl Journal {
         tasks.spawn(wake::poll(database.clone(), heads.clone(), shared.clone(), settings.poll));
         tasks.spawn(forget_expired(database.clone(), settings.clone(), shared.closing.clone()));
         let closes = shared.closing.clone().drop_guard();
-        Ok(Self(Arc::new(Inner { database, settings, queue, heads, shared, tasks, _closes: closes })))
+        Ok(Self(Arc::new(Inner {
+            database,
+            settings,
+            queue,
+            heads,
+            shared,
+            tasks,
+            answers: Counters::default(),
+            _closes: closes,
+        })))
     }
 
     /// Where the book lies, for the rooms that keep their own tables there.
@@ -87,6 +97,12 @@ impl Journal {
     /// See [`Refused`]. Only after [`Refused::Unavailable`] can something have been written, and
     /// then only if the reason was that the database went silent in the middle of the commit.
     pub async fn append(&self, append: Append) -> Result<Appended, Refused> {
+        let answer = self.queue(append).await;
+        self.0.answers.count(&answer);
+        answer
+    }
+
+    async fn queue(&self, append: Append) -> Result<Appended, Refused> {
         admission::check(&append, &self.0.settings)?;
         if append.fence.is_some() && self.0.shared.tail.is_lost() {
             return Err(unavailable(LOST_TAIL));
@@ -111,6 +127,11 @@ impl Journal {
     pub async fn append_with<W>(&self, append: Append, witness: W) -> Result<Committed<W>, Refused> {
         let appended = self.append(append).await?;
         Ok(Committed::new(witness, appended))
+    }
+
+    /// How appends were answered since this journal was opened.
+    pub fn answers(&self) -> Answers {
+        self.0.answers.read()
     }
 
     /// How far the book reaches, read after this was called. Callers at the same time share a read.
@@ -208,7 +229,8 @@ impl Journal {
         self.0.database.write_idempotent(scope, key, &answer).await
     }
 
-    /// The book has grown at least to here. A hint: it may lag, and after a lost tail it may lead.
+    /// The book has grown at least to here. A hint: it may lag. It goes back only when the book has
+    /// lost its tail.
     pub fn wake(&self) -> watch::Receiver<Position> {
         self.0.shared.wake.subscribe()
     }

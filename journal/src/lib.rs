@@ -9,6 +9,7 @@
 //! Deliberately absent: what events mean, sealing, and read models; those are other rooms.
 
 mod admission;
+mod answers;
 mod append;
 mod backend;
 mod batch;
@@ -31,6 +32,7 @@ mod sqlite_book;
 mod tail;
 mod wake;
 
+pub use answers::Answers;
 pub use append::{Append, Appended, Budget, Committed, Expected, Idempotency, Refused, Write};
 pub use database::{Database, DatabaseUrl, OpenError};
 pub use event::{Body, INSTANCE, NewEvent, Position, Recorded, SealedField, Stream};

@@ -29,6 +29,8 @@ pub(crate) struct Tail {
     known: Mutex<Option<Known>>,
     lost: watch::Sender<Option<LostTail>>,
     accepted: AtomicU64,
+    /// Knows how far the book reached, and must not go on saying so when it no longer does.
+    wake: watch::Sender<Position>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +40,8 @@ pub(crate) struct Known {
 }
 
 impl Tail {
-    pub(crate) fn new() -> Self {
-        Self { known: Mutex::new(None), lost: watch::Sender::new(None), accepted: AtomicU64::new(0) }
+    pub(crate) fn new(wake: watch::Sender<Position>) -> Self {
+        Self { known: Mutex::new(None), lost: watch::Sender::new(None), accepted: AtomicU64::new(0), wake }
     }
 
     /// Remembers `event` if it is the newest so far.
@@ -61,6 +63,7 @@ impl Tail {
             return false;
         }
         *self.lock() = None;
+        self.wake.send_replace(head);
         self.lost.send_modify(|lost| {
             let times = lost.map_or(1, |lost| lost.times + 1);
             *lost = Some(LostTail { known: known.position, head, times });

@@ -4,6 +4,8 @@
 --
 -- Arrays that begin with r_ have one element a request, w_ one a workspace of the batch, x_ one an
 -- expectation, e_ one an event, b_ one a sealed field. Requests and workspaces are numbered from 1.
+-- What no request of the batch has (fences, deadlines, keys, budgets) is passed as an empty array,
+-- and then costs nothing: a batch of one is to be quick, too.
 --
 -- The batcher never puts two requests into one batch whose answers depend on each other (journal's
 -- batch.rs), so nothing here compares requests with each other, but for budgets.
@@ -14,7 +16,7 @@
 -- 7 ahead: the fence lies behind the end of the book. In every row: the clock under the lock, and
 -- the workspace sequence of the last event that was written.
 CREATE FUNCTION public.append_batch(
-    deadline timestamptz, fenced boolean,
+    deadline timestamptz,
     r_fence bigint[], r_not_after timestamptz[], r_events integer[],
     r_scope text[], r_key text[], r_hash bytea[], r_answer bytea[], r_expires timestamptz[],
     r_session uuid[], r_total bigint[],
@@ -27,18 +29,18 @@ CREATE FUNCTION public.append_batch(
 ) RETURNS TABLE (
     verdict smallint, first bigint, last bigint, same boolean, answer bytea, detail text,
     recorded_at timestamptz, tail bigint
-) LANGUAGE plpgsql VOLATILE SET search_path = public, pg_temp AS $$
+) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
     clock    timestamptz;
     free     bigint;       -- the first position that is free
-    verdicts smallint[] := array_fill(0::smallint, ARRAY[cardinality(r_fence)]);
-    places   bigint[]   := array_fill(NULL::bigint, ARRAY[cardinality(r_fence)]);
+    requests integer := cardinality(r_events);
+    verdicts smallint[] := array_fill(0::smallint, ARRAY[requests]);
+    places   bigint[]   := array_fill(NULL::bigint, ARRAY[requests]);
     sames    boolean[];
     answers  bytea[];
     details  text[];
-    newest   bigint[];     -- where the newest narrowing event of each workspace stands
-    instance bigint;       -- and that of the instance
+    newest   bigint;       -- where the newest narrowing event of any of the workspaces stands
     ends     bigint[];     -- the last number of each workspace
     written  bigint;
     end_of_last bigint;
@@ -46,41 +48,44 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(7070, 1);
     clock := clock_timestamp();
-    SELECT e.position + 1 INTO free FROM events e ORDER BY e.position DESC LIMIT 1;
+    SELECT e.position + 1 INTO free FROM public.events e ORDER BY e.position DESC LIMIT 1;
     free := coalesce(free, 0);
     IF clock > deadline THEN
         RETURN QUERY SELECT 6::smallint, NULL::bigint, NULL::bigint, NULL::boolean, NULL::bytea, NULL::text, clock, NULL::bigint
-            FROM generate_subscripts(r_fence, 1);
+            FROM generate_series(1, requests);
         RETURN;
     END IF;
 
     -- Said once already?
-    FOR found IN
-        SELECT r.request, i.position, i.request_hash = r.hash AS same, i.answer
-        FROM unnest(r_scope, r_key, r_hash) WITH ORDINALITY AS r (scope, key, hash, request)
-        JOIN idempotency i ON i.scope = r.scope AND i.key = r.key
-        WHERE r.scope IS NOT NULL AND i.expires_at > clock
-    LOOP
-        verdicts[found.request] := 5;
-        places[found.request] := found.position;
-        sames[found.request] := found.same;
-        answers[found.request] := found.answer;
-    END LOOP;
-
-    -- The fence. Instance and workspaces are looked up once, not once a request.
-    IF fenced THEN
-        SELECT max(n.position) INTO instance FROM events n
-            WHERE n.narrows AND n.workspace_id = '00000000-0000-0000-0000-000000000000';
-        newest := ARRAY(
-            SELECT (SELECT n.position FROM events n WHERE n.narrows AND n.workspace_id = w.id
-                    ORDER BY n.position DESC LIMIT 1)
-            FROM unnest(w_id) WITH ORDINALITY AS w (id, place) ORDER BY w.place);
+    IF cardinality(r_scope) > 0 THEN
         FOR found IN
-            SELECT e.request, max(greatest(newest[e.workspace], instance)) AS position, bool_or(r_fence[e.request] > free) AS ahead
-            FROM (SELECT DISTINCT u.request, u.workspace FROM unnest(e_request, e_workspace) AS u (request, workspace)) e
-            WHERE r_fence[e.request] IS NOT NULL AND verdicts[e.request] = 0
-              AND (r_fence[e.request] <= greatest(newest[e.workspace], instance) OR r_fence[e.request] > free)
+            SELECT r.request, i.position, i.request_hash = r.hash AS same, i.answer
+            FROM unnest(r_scope, r_key, r_hash) WITH ORDINALITY AS r (scope, key, hash, request)
+            JOIN public.idempotency i ON i.scope = r.scope AND i.key = r.key
+            WHERE i.expires_at > clock
+        LOOP
+            verdicts[found.request] := 5;
+            places[found.request] := found.position;
+            sames[found.request] := found.same;
+            answers[found.request] := found.answer;
+        END LOOP;
+    END IF;
+
+    -- The fence. Mostly nothing was narrowed: one look for the whole batch tells.
+    IF cardinality(r_fence) > 0 THEN
+        SELECT max((SELECT n.position FROM public.events n WHERE n.narrows AND n.workspace_id = w.id
+                    ORDER BY n.position DESC LIMIT 1))
+            INTO newest FROM unnest(w_id || '00000000-0000-0000-0000-000000000000'::uuid) AS w (id);
+        FOR found IN
+            SELECT e.request, max(n.position) AS position, bool_or(r_fence[e.request] > free) AS ahead
+            FROM unnest(e_request, e_workspace) AS e (request, workspace)
+            CROSS JOIN LATERAL (
+                SELECT max(s.position) AS position FROM public.events s
+                WHERE s.narrows AND s.position >= r_fence[e.request]
+                  AND s.workspace_id IN (w_id[e.workspace], '00000000-0000-0000-0000-000000000000')) n
+            WHERE verdicts[e.request] = 0 AND (r_fence[e.request] <= newest OR r_fence[e.request] > free)
             GROUP BY e.request
+            HAVING max(n.position) IS NOT NULL OR bool_or(r_fence[e.request] > free)
         LOOP
             verdicts[found.request] := CASE WHEN found.ahead THEN 7 ELSE 1 END;
             places[found.request] := found.position;
@@ -88,12 +93,14 @@ BEGIN
     END IF;
 
     -- The time, by this clock alone.
-    FOR found IN
-        SELECT r.request FROM unnest(r_not_after) WITH ORDINALITY AS r (not_after, request)
-        WHERE r.not_after <= clock AND verdicts[r.request] = 0
-    LOOP
-        verdicts[found.request] := 3;
-    END LOOP;
+    IF cardinality(r_not_after) > 0 THEN
+        FOR found IN
+            SELECT r.request FROM unnest(r_not_after) WITH ORDINALITY AS r (not_after, request)
+            WHERE r.not_after <= clock AND verdicts[r.request] = 0
+        LOOP
+            verdicts[found.request] := 3;
+        END LOOP;
+    END IF;
 
     -- Is each stream where its writer thinks it is? -1 stands for "never written".
     IF cardinality(x_request) > 0 THEN
@@ -102,9 +109,9 @@ BEGIN
             FROM unnest(x_request, x_type, x_id, x_at) AS x (request, type, id, at)
             WHERE verdicts[x.request] = 0 AND CASE
                 WHEN x.at < 0 THEN EXISTS (
-                    SELECT FROM events s WHERE s.aggregate_type = x.type AND s.aggregate_id = x.id)
+                    SELECT FROM public.events s WHERE s.aggregate_type = x.type AND s.aggregate_id = x.id)
                 ELSE x.at IS DISTINCT FROM (
-                    SELECT s.position FROM events s
+                    SELECT s.position FROM public.events s
                     WHERE s.control AND s.aggregate_type = x.type AND s.aggregate_id = x.id
                     ORDER BY s.position DESC LIMIT 1)
                 END
@@ -116,17 +123,19 @@ BEGIN
     END IF;
 
     -- Budgets: units are taken in the order of the requests that are otherwise accepted.
-    FOR found IN
-        SELECT r.request
-        FROM (SELECT u.request, u.session, u.total,
-                     row_number() OVER (PARTITION BY u.session ORDER BY u.request) AS nth
-              FROM unnest(r_session, r_total) WITH ORDINALITY AS u (session, total, request)
-              WHERE u.session IS NOT NULL AND verdicts[u.request] = 0) r
-        LEFT JOIN budgets b ON b.session_id = r.session
-        WHERE coalesce(b.used, 0) + r.nth > r.total
-    LOOP
-        verdicts[found.request] := 4;
-    END LOOP;
+    IF cardinality(r_session) > 0 THEN
+        FOR found IN
+            SELECT r.request
+            FROM (SELECT u.request, u.session, u.total,
+                         row_number() OVER (PARTITION BY u.session ORDER BY u.request) AS nth
+                  FROM unnest(r_session, r_total) WITH ORDINALITY AS u (session, total, request)
+                  WHERE u.session IS NOT NULL AND verdicts[u.request] = 0) r
+            LEFT JOIN public.budgets b ON b.session_id = r.session
+            WHERE coalesce(b.used, 0) + r.nth > r.total
+        LOOP
+            verdicts[found.request] := 4;
+        END LOOP;
+    END IF;
 
     -- Positions for what is left.
     SELECT array_agg(coalesce(r.place, places[r.request]) ORDER BY r.request), coalesce(sum(r.events) FILTER (WHERE r.place IS NOT NULL), 0)
@@ -139,12 +148,12 @@ BEGIN
 
     IF written > 0 THEN
         ends := ARRAY(
-            SELECT coalesce((SELECT e.workspace_sequence FROM events e WHERE e.workspace_id = w.id
+            SELECT coalesce((SELECT e.workspace_sequence FROM public.events e WHERE e.workspace_id = w.id
                              ORDER BY e.position DESC LIMIT 1), 0)
             FROM unnest(w_id) WITH ORDINALITY AS w (id, place) ORDER BY w.place);
 
         WITH inserted AS (
-          INSERT INTO events (position, event_id, aggregate_type, aggregate_id, event_type, event_version, payload,
+          INSERT INTO public.events (position, event_id, aggregate_type, aggregate_id, event_type, event_version, payload,
                 metadata, workspace_id, workspace_sequence, control, narrows, commitments, recorded_at)
             SELECT places[e.request] + e.step, e.id, e.stream_type, e.stream_id, e.type, e.version, e.payload::json,
                 e.metadata::json, w_id[e.workspace],
@@ -159,26 +168,30 @@ BEGIN
         SELECT i.workspace_sequence INTO end_of_last FROM inserted i ORDER BY i.position DESC LIMIT 1;
 
         IF cardinality(b_request) > 0 THEN
-            INSERT INTO event_bodies (event_id, field, key_id, ciphertext)
+            INSERT INTO public.event_bodies (event_id, field, key_id, ciphertext)
                 SELECT b.event, b.field, b.key, b.ciphertext
                 FROM unnest(b_request, b_event, b_field, b_key, b_ciphertext) AS b (request, event, field, key, ciphertext)
                 WHERE verdicts[b.request] = 0;
         END IF;
 
-        INSERT INTO idempotency AS i (scope, key, request_hash, position, answer, expires_at)
-            SELECT r.scope, r.key, r.hash, places[r.request], r.answer, r.expires
-            FROM unnest(r_scope, r_key, r_hash, r_answer, r_expires) WITH ORDINALITY
-                AS r (scope, key, hash, answer, expires, request)
-            WHERE r.scope IS NOT NULL AND verdicts[r.request] = 0
-            ON CONFLICT (scope, key) DO UPDATE SET request_hash = excluded.request_hash,
-                position = excluded.position, answer = excluded.answer, expires_at = excluded.expires_at;
+        IF cardinality(r_scope) > 0 THEN
+            INSERT INTO public.idempotency AS i (scope, key, request_hash, position, answer, expires_at)
+                SELECT r.scope, r.key, r.hash, places[r.request], r.answer, r.expires
+                FROM unnest(r_scope, r_key, r_hash, r_answer, r_expires) WITH ORDINALITY
+                    AS r (scope, key, hash, answer, expires, request)
+                WHERE r.scope IS NOT NULL AND verdicts[r.request] = 0
+                ON CONFLICT (scope, key) DO UPDATE SET request_hash = excluded.request_hash,
+                    position = excluded.position, answer = excluded.answer, expires_at = excluded.expires_at;
+        END IF;
 
-        INSERT INTO budgets AS b (session_id, used, total)
-            SELECT r.session, count(*), max(r.total)
-            FROM unnest(r_session, r_total) WITH ORDINALITY AS r (session, total, request)
-            WHERE r.session IS NOT NULL AND verdicts[r.request] = 0
-            GROUP BY r.session
-            ON CONFLICT (session_id) DO UPDATE SET used = b.used + excluded.used, total = excluded.total;
+        IF cardinality(r_session) > 0 THEN
+            INSERT INTO public.budgets AS b (session_id, used, total)
+                SELECT r.session, count(*), max(r.total)
+                FROM unnest(r_session, r_total) WITH ORDINALITY AS r (session, total, request)
+                WHERE r.session IS NOT NULL AND verdicts[r.request] = 0
+                GROUP BY r.session
+                ON CONFLICT (session_id) DO UPDATE SET used = b.used + excluded.used, total = excluded.total;
+        END IF;
 
         PERFORM pg_notify('tollbook', (free + written)::text);
     END IF;

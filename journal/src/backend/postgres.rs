@@ -25,7 +25,7 @@ use crate::tail::{LOST_TAIL, Tail};
 
 const APPEND: &str =
     "SELECT * FROM public.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,
-    $17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)";
+    $17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34)";
 
 /// See the module.
 pub(crate) struct PostgresBackend {
@@ -134,17 +134,16 @@ fn bind<'a>(columns: &'a Columns<'_>, deadline: DateTime<Utc>) -> Query<'a, Post
     let bodies = &columns.bodies;
     sqlx::query(APPEND)
         .bind(deadline)
-        .bind(requests.fence.iter().any(Option::is_some))
-        .bind(&requests.fence)
-        .bind(&requests.not_after)
+        .bind(some(&requests.fence))
+        .bind(some(&requests.not_after))
         .bind(&requests.events)
-        .bind(&requests.scope)
-        .bind(&requests.key)
-        .bind(&requests.hash)
-        .bind(&requests.answer)
-        .bind(&requests.expires)
-        .bind(&requests.session)
-        .bind(&requests.total)
+        .bind(some(&requests.scope))
+        .bind(some(&requests.key))
+        .bind(some(&requests.hash))
+        .bind(some(&requests.answer))
+        .bind(some(&requests.expires))
+        .bind(some(&requests.session))
+        .bind(some(&requests.total))
         .bind(&columns.workspaces)
         .bind(&expectations.request)
         .bind(&expectations.aggregate_type)
@@ -168,4 +167,9 @@ fn bind<'a>(columns: &'a Columns<'_>, deadline: DateTime<Utc>) -> Query<'a, Post
         .bind(&bodies.field)
         .bind(&bodies.key)
         .bind(&bodies.ciphertext)
+}
+
+/// Nothing at all, where no request has one.
+fn some<T>(column: &[Option<T>]) -> &[Option<T>] {
+    if column.iter().any(Option::is_some) { column } else { &[] }
 }

@@ -72,6 +72,7 @@ async fn a_lost_tail_is_noticed_and_stops_what_was_decided_on_it() {
     assert!(matches!(refused, Err(Refused::Unavailable { .. })), "{refused:?}");
     let loss = lost.wait_for(Option::is_some).await.unwrap().unwrap();
     assert_eq!((loss.known, loss.head), (Position(4), Position(3)));
+    assert_eq!(*journal.wake().borrow(), Position(3));
     // What needs no fence goes on; what does waits until the state was loaded anew.
     assert_eq!(journal.append(call(INSTANCE)).await.unwrap().first, Position(3));
     assert!(journal.append(fenced(call(INSTANCE), Position(3))).await.is_err());
