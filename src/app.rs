@@ -10,6 +10,7 @@ use tollbook_projections::{Pace, Projector, Rebuilder, Views, standard};
 use tollbook_vault::{
     HeldKey, KeyFileError, KeyMaterial, MalformedKey, NoRandomness, OsRandomness, Randomness, Vault,
 };
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, FollowError};
@@ -20,7 +21,7 @@ use crate::commands::Commands;
 use crate::config::{Config, KeySource};
 use crate::credential::Pepper;
 use crate::keys::Keys;
-use crate::outbound::{Limits, Outbound, OutboundError, Policy};
+use crate::outbound::{HostPortError, Limits, Outbound, OutboundError, Policy};
 use crate::upstream::Upstreams;
 
 /// How many unwrapped data keys are kept in memory.
@@ -98,6 +99,9 @@ pub enum StartError {
     /// The operating system gives no randomness.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+    /// An exception for tool servers isn't a host and a port.
+    #[error("the setting `upstream_exceptions`: {0}")]
+    Exception(#[from] HostPortError),
     /// The client for tool servers can't be made.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
@@ -127,12 +131,18 @@ impl App {
         let projector = Projector::new(&views, standard(), Pace::default());
         let rebuilder = projector.rebuilder();
         tokio::spawn(projector.run(stop.clone()));
-        let outbound = Outbound::new(policy(&config), Limits::default())?;
+        let outbound = Outbound::new(policy(&config)?, Limits::default())?;
         let upstreams = Arc::new(Upstreams::new(&outbound, config.upstream_timeout));
         let scribe = Scribe::new(Arc::clone(&vault), Clock::fresh_id());
-        let commands =
-            Commands::new(journal.clone(), authority.clone(), Arc::clone(&vault), scribe.clone(), clock.clone());
-        let calls = Calls::new(journal.clone(), authority.clone(), &vault, keys.clone(), scribe, clock.clone());
+        let commands = Commands::new(
+            journal.clone(),
+            authority.clone(),
+            Arc::clone(&vault),
+            scribe.clone(),
+            clock.clone(),
+        );
+        let calls =
+            Calls::new(journal.clone(), authority.clone(), &vault, keys.clone(), scribe, clock.clone());
         Ok(Arc::new(Self {
             config,
             clock,
@@ -173,12 +183,13 @@ pub async fn open_database(config: &Config) -> Result<Database, StartError> {
     })
 }
 
-fn policy(config: &Config) -> Policy {
-    Policy {
+fn policy(config: &Config) -> Result<Policy, StartError> {
+    let listening = Url::parse(&format!("http://{}", config.listen)).map(|url| url.origin());
+    Ok(Policy {
         allow_private: config.allow_private_upstreams,
-        exceptions: config.upstream_exceptions.iter().filter_map(|item| item.parse().ok()).collect(),
-        own_origins: vec![config.public_url.origin()],
-    }
+        exceptions: config.upstream_exceptions.iter().map(|item| item.parse()).collect::<Result<_, _>>()?,
+        own_origins: std::iter::once(config.public_url.origin()).chain(listening).collect(),
+    })
 }
 
 /// Makes the directory for its owner alone.
@@ -187,7 +198,10 @@ fn policy(config: &Config) -> Policy {
 /// When it can't be made.
 pub fn make_private_dir(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let error = |error: std::io::Error| StartError::DataDir { path: path.display().to_string(), reason: error.to_string() };
+    let error = |error: std::io::Error| StartError::DataDir {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error)
 }
 
@@ -195,7 +209,9 @@ fn kek(source: &KeySource, random: &Arc<dyn Randomness>) -> Result<HeldKey, Star
     match source {
         KeySource::Value(value) => HeldKey::from_value(value.expose_secret(), Arc::clone(random))
             .map_err(|reason| StartError::Key { setting: "kek", reason }),
-        KeySource::File(path) => HeldKey::from_file(path, Arc::clone(random)).map_err(|reason| key_file(path, reason)),
+        KeySource::File(path) => {
+            HeldKey::from_file(path, Arc::clone(random)).map_err(|reason| key_file(path, reason))
+        }
         KeySource::Generated(path) => generated(
             path,
             |path| HeldKey::from_file(path, Arc::clone(random)),
@@ -206,11 +222,12 @@ fn kek(source: &KeySource, random: &Arc<dyn Randomness>) -> Result<HeldKey, Star
 
 fn pepper(source: &KeySource, random: &dyn Randomness) -> Result<Pepper, StartError> {
     match source {
-        KeySource::Value(value) => {
-            Pepper::from_value(value.expose_secret()).map_err(|reason| StartError::Key { setting: "pepper", reason })
-        }
+        KeySource::Value(value) => Pepper::from_value(value.expose_secret())
+            .map_err(|reason| StartError::Key { setting: "pepper", reason }),
         KeySource::File(path) => Pepper::from_file(path).map_err(|reason| key_file(path, reason)),
-        KeySource::Generated(path) => generated(path, Pepper::from_file, |path| Pepper::create_file(path, random)),
+        KeySource::Generated(path) => {
+            generated(path, Pepper::from_file, |path| Pepper::create_file(path, random))
+        }
     }
 }
 
