@@ -15,8 +15,8 @@ use std::path::Path;
 /// room → the rooms it may use besides the foundations. From the top down; an arrow never points up.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["server", "app", "problem", "sample"]),
-    ("server", &["http", "gateway", "login", "oauth", "console", "audit", "authn", "app", "problem"]),
+    ("cli", &["server", "app", "founding", "host", "http", "problem", "sample"]),
+    ("server", &["http", "gateway", "host", "login", "oauth", "console", "audit", "authn", "app", "problem"]),
     // What the world knocks on. Each is a door of its own; what two of them need lies below them.
     ("http", HANDLERS),
     ("gateway", HANDLERS),
@@ -24,9 +24,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("oauth", HANDLERS),
     ("console", HANDLERS),
     ("audit", HANDLERS),
+    // A door for this machine only.
+    ("host", &["app", "founding", "problem"]),
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
+    ("founding", &["app", "authority", "commands", "problem"]),
     ("app", &["authority", "calls", "commands", "upstream"]),
     ("commands", &["authority", "problem"]),
     ("calls", &["authority", "upstream"]),
@@ -37,7 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// What handlers may use: nobody's handler is another's.
 const HANDLERS: &[&str] =
-    &["app", "authn", "authority", "calls", "commands", "forward", "problem", "upstream"];
+    &["app", "authn", "authority", "calls", "commands", "forward", "founding", "problem", "upstream"];
 
 /// What every room may use, and what these use themselves.
 const FOUNDATIONS: &[(&str, &[&str])] = &[

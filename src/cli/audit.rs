@@ -1,0 +1,129 @@
+//! `tollbook audit`: the book, as a workspace may read it.
+
+mod event;
+mod filters;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::fields::number_of;
+use super::output::{self, table};
+use super::resolve::{In, Rooms};
+pub(super) use event::COLUMNS;
+use event::line;
+use filters::{Filters, Span};
+
+/// How often the end of the book is looked at while it is followed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The book, as a workspace may read it.
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    #[command(flatten)]
+    r#in: In,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the newest events, the newest last.
+    Tail {
+        #[command(flatten)]
+        filters: Filters,
+        /// How many.
+        #[arg(long, default_value_t = 20, value_name = "EVENTS")]
+        limit: usize,
+        /// Go on showing what is added. With `--json`: one event a line.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Find events, the newest first.
+    Search {
+        #[command(flatten)]
+        filters: Filters,
+        #[command(flatten)]
+        span: Span,
+        /// At most how many.
+        #[arg(long, default_value_t = 50, value_name = "EVENTS")]
+        limit: usize,
+    },
+}
+
+impl Audit {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let rooms = self.r#in.open(context).await?;
+        match self.action {
+            Action::Tail { filters, limit, follow } => {
+                let query = filters.query(&rooms).await?;
+                let mut events = find(&rooms, &query, limit).await?;
+                events.reverse();
+                if follow {
+                    return go_on(context, &rooms, query, &events).await;
+                }
+                context.output.list(&events, &COLUMNS)
+            }
+            Action::Search { filters, span, limit } => {
+                let mut query = filters.query(&rooms).await?;
+                query.extend(span.query());
+                context.output.list(&find(&rooms, &query, limit).await?, &COLUMNS)
+            }
+        }
+    }
+}
+
+type Query = Vec<(&'static str, String)>;
+
+async fn find(rooms: &Rooms, query: &Query, limit: usize) -> Result<Vec<Value>, Failure> {
+    let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    rooms.client.list(&rooms.path(&["audit", "events"]), &query, limit).await
+}
+
+/// Shows `events`, and then whatever is added.
+async fn go_on(context: &Context, rooms: &Rooms, query: Query, events: &[Value]) -> Result<(), Failure> {
+    let mut next = match events.last() {
+        Some(last) => number_of(last, "position").saturating_add(1),
+        None => end(rooms).await?,
+    };
+    if context.output.json {
+        one_a_line(events)?;
+    } else {
+        output::text(&table(events, &COLUMNS))?;
+    }
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let mut query = query.clone();
+        query.extend([("from", next.to_string()), ("order", "oldest".to_owned())]);
+        let added = find(rooms, &query, usize::MAX).await?;
+        if let Some(last) = added.last() {
+            next = number_of(last, "position").saturating_add(1);
+        }
+        if context.output.json {
+            one_a_line(&added)?;
+        } else {
+            let lines: Vec<String> = added.iter().map(line).collect();
+            output::text(&lines.join("\n"))?;
+        }
+    }
+}
+
+fn one_a_line(events: &[Value]) -> Result<(), Failure> {
+    let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+    output::text(&lines.join("\n"))
+}
+
+/// The position behind the workspace's newest event.
+pub(super) async fn end(rooms: &Rooms) -> Result<u64, Failure> {
+    let newest = find(rooms, &Query::new(), 1).await?;
+    Ok(newest.first().map_or(0, |event| number_of(event, "position").saturating_add(1)))
+}
+
+/// Everything from a position on, the oldest first.
+pub(super) async fn from(rooms: &Rooms, position: u64) -> Result<Vec<Value>, Failure> {
+    let query = vec![("from", position.to_string()), ("order", "oldest".to_owned())];
+    find(rooms, &query, usize::MAX).await
+}

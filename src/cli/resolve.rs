@@ -1,0 +1,152 @@
+//! From what a person writes to an id: the id itself, a name, or the beginning of an id, where only
+//! one thing fits.
+
+use clap::Args;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::auth::SignedIn;
+use super::client::Client;
+use super::context::Context;
+use super::failure::Failure;
+use super::fields::text_of;
+
+/// How many things are looked at for one that fits.
+pub(super) const MOST: usize = 10_000;
+/// The shortest beginning of an id that is taken for one.
+const PREFIX: usize = 4;
+
+/// Which workspace a command works in.
+#[derive(Debug, Args)]
+pub(super) struct In {
+    /// The workspace, by name or id (default: the one that the credential belongs to).
+    #[arg(long, global = true, env = "TOLLBOOK_WORKSPACE", value_name = "WORKSPACE")]
+    workspace: Option<String>,
+}
+
+impl In {
+    /// The client and the workspace's rooms.
+    pub(super) async fn open(&self, context: &Context) -> Result<Rooms, Failure> {
+        let (client, signed_in) = context.client()?;
+        let workspace = match &self.workspace {
+            Some(wanted) => find(&client, &["v1", "workspaces"], "workspace", "name", wanted).await?,
+            None => own(&client, &signed_in).await?,
+        };
+        Ok(Rooms { client, workspace })
+    }
+}
+
+/// The workspace that the credential belongs to.
+async fn own(client: &Client, signed_in: &SignedIn) -> Result<String, Failure> {
+    if let Some(id) = &signed_in.workspace_id {
+        return Ok(id.clone());
+    }
+    let all = client.list(&["v1", "workspaces"], &[], 2).await?;
+    match all.as_slice() {
+        [one] => Ok(text_of(one, "id")),
+        [] => Err(Failure::failed("this credential belongs to no workspace")),
+        _ => Err(Failure::usage("there is more than one workspace: say which with --workspace")),
+    }
+}
+
+/// One workspace's resources, with a client to reach them.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    /// The client.
+    pub(super) client: Client,
+    /// The workspace's id.
+    pub(super) workspace: String,
+}
+
+impl Rooms {
+    /// `/v1/workspaces/{w}` and then `rest`.
+    pub(super) fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
+        ["v1", "workspaces", &self.workspace].into_iter().chain(rest.iter().copied()).collect()
+    }
+
+    /// The id of the tool server that `wanted` means.
+    pub(super) async fn server(&self, wanted: &str) -> Result<String, Failure> {
+        find(&self.client, &self.path(&["tool-servers"]), "tool server", "name", wanted).await
+    }
+
+    /// The id of the loadout that `wanted` means.
+    pub(super) async fn loadout(&self, wanted: &str) -> Result<String, Failure> {
+        find(&self.client, &self.path(&["loadouts"]), "loadout", "name", wanted).await
+    }
+
+    /// The id of the session that `wanted` means: its label serves as name.
+    pub(super) async fn session(&self, wanted: &str) -> Result<String, Failure> {
+        find(&self.client, &self.path(&["sessions"]), "session", "label", wanted).await
+    }
+
+    /// The id of the API key that `wanted` means: its device label serves as name.
+    pub(super) async fn key(&self, wanted: &str) -> Result<String, Failure> {
+        find(&self.client, &self.path(&["api-keys"]), "API key", "device_label", wanted).await
+    }
+}
+
+/// The id of the one thing in the list at `path` that `wanted` means.
+pub(super) async fn find(
+    client: &Client,
+    path: &[&str],
+    what: &str,
+    name: &str,
+    wanted: &str,
+) -> Result<String, Failure> {
+    if Uuid::parse_str(wanted).is_ok() {
+        return Ok(wanted.to_owned());
+    }
+    let items = client.list(path, &[], MOST).await?;
+    choose(&items, what, name, wanted)
+}
+
+fn choose(items: &[Value], what: &str, name: &str, wanted: &str) -> Result<String, Failure> {
+    let ids = |fits: &dyn Fn(&&Value) -> bool| -> Vec<String> {
+        items.iter().filter(fits).map(|item| text_of(item, "id")).collect()
+    };
+    let mut found = ids(&|item| text_of(item, name) == wanted);
+    if found.is_empty() && wanted.len() >= PREFIX {
+        let beginning = wanted.to_ascii_lowercase();
+        found = ids(&|item| text_of(item, "id").starts_with(&beginning));
+    }
+    match found.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => Err(Failure::failed(format!("there is no {what} `{wanted}`"))),
+        [first, second, ..] => Err(Failure::failed(format!(
+            "`{wanted}` is more than one {what}, {first} and {second} among them: use an id"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn items() -> Vec<Value> {
+        vec![
+            json!({ "id": "0197aaaa-0000-7000-8000-000000000001", "name": "one" }),
+            json!({ "id": "0197bbbb-0000-7000-8000-000000000002", "name": "two" }),
+            json!({ "id": "0197bbbb-0000-7000-8000-000000000003", "name": "two" }),
+        ]
+    }
+
+    fn chosen(wanted: &str) -> Result<String, String> {
+        choose(&items(), "thing", "name", wanted).map_err(|failure| failure.message().to_owned())
+    }
+
+    #[test]
+    fn a_name_or_the_beginning_of_an_id_is_enough_where_one_thing_fits() {
+        assert_eq!(chosen("one").unwrap(), "0197aaaa-0000-7000-8000-000000000001");
+        assert_eq!(chosen("0197AAAA").unwrap(), "0197aaaa-0000-7000-8000-000000000001");
+    }
+
+    #[test]
+    fn where_two_fit_neither_is_taken() {
+        assert!(chosen("two").unwrap_err().contains("more than one thing"));
+        assert!(chosen("0197bbbb").unwrap_err().contains("more than one thing"));
+        assert!(chosen("019").unwrap_err().contains("no thing"), "too short for an id");
+        assert!(chosen("three").unwrap_err().contains("no thing"));
+    }
+}

@@ -1,0 +1,96 @@
+//! What commands on the same machine ask of a running service: the book is open in one process only.
+//!
+//! Not part of the REST interface, and not in its description. Who asks has to hold the credential that
+//! this start of the service made and wrote where only those can read it who could read its keys; and
+//! has to come from this machine. To everybody else, there is nothing here.
+
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
+use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::founding::{self, Bootstrapped};
+use crate::problem::Problem;
+
+/// The routes.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(status).service(bootstrap);
+}
+
+/// A service that is the one it is taken for.
+#[derive(Debug, Serialize)]
+struct Status {
+    /// Its process.
+    pid: u32,
+}
+
+/// Whoever gets an answer knows that the service of this data directory is there: a port may have
+/// changed hands, a process id too.
+#[get("/host/status")]
+async fn status(app: Data<App>, request: HttpRequest) -> Result<Json<Status>, Problem> {
+    admit(&app, &request)?;
+    Ok(Json(Status { pid: std::process::id() }))
+}
+
+/// The first of everything is to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Founding {
+    /// How the first owner is called.
+    user: String,
+    /// How their workspace is called.
+    workspace: String,
+}
+
+/// The first of everything, as it is shown once.
+#[derive(Serialize)]
+pub struct Founded {
+    /// The first workspace.
+    pub workspace_id: String,
+    /// Its owner.
+    pub user_id: String,
+    /// The owner's key.
+    pub api_key: String,
+    /// The first operator's credential.
+    pub operator_key: String,
+}
+
+impl From<Bootstrapped> for Founded {
+    fn from(made: Bootstrapped) -> Self {
+        Self {
+            workspace_id: made.workspace_id.to_string(),
+            user_id: made.user_id.to_string(),
+            api_key: made.api_key.expose().to_owned(),
+            operator_key: made.operator_key.expose().to_owned(),
+        }
+    }
+}
+
+#[post("/host/bootstrap")]
+async fn bootstrap(
+    app: Data<App>,
+    request: HttpRequest,
+    founding: Json<Founding>,
+) -> Result<HttpResponse, Problem> {
+    admit(&app, &request)?;
+    let made = founding::bootstrap(&app, &founding.user, &founding.workspace).await?;
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(Founded::from(made)))
+}
+
+/// Lets in who holds the host credential and comes from this machine.
+fn admit(app: &App, request: &HttpRequest) -> Result<(), Problem> {
+    let expected = Zeroizing::new(format!("Bearer {}", app.host_key.as_str()));
+    let presented = request.headers().get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
+    let known: bool = presented.ct_eq(expected.as_bytes()).into();
+    if known && is_local(request) { Ok(()) } else { Err(Problem::not_found("route")) }
+}
+
+/// Does the request come from this machine? By the connection, never by a header; a service that
+/// listens on one address of the machine only is spoken to from that address.
+fn is_local(request: &HttpRequest) -> bool {
+    let own = request.app_config().local_addr().ip();
+    request.peer_addr().is_some_and(|peer| peer.ip().is_loopback() || peer.ip() == own)
+}
