@@ -1,4 +1,4 @@
-//! The book: one total order of events, on PostgreSQL or SQLite.
+//! The book: one total order of events, on `PostgreSQL` or `SQLite`.
 //!
 //! Every event has a [`Position`]: 0, 1, 2, … without gaps, assigned under one lock and visible in
 //! that order. A replica decides on state that is exact up to some position and appends with that

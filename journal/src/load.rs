@@ -22,7 +22,7 @@ impl Database {
             // Stored as position + 1; see `Recorded::sequence`.
             let position = Position(event.sequence.saturating_sub(1) as u64);
             let decoded =
-                serde_json::from_value(event.payload).map_err(|error| undecodable(position, error))?;
+                serde_json::from_value(event.payload).map_err(|error| undecodable(position, &error))?;
             aggregate.apply(decoded);
             last = Some(position);
         }

@@ -3,6 +3,8 @@
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
+use std::fmt::Display;
+
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -91,7 +93,7 @@ pub(crate) fn failed(error: sqlx::Error) -> ReadError {
     ReadError::Unavailable(error.to_string())
 }
 
-pub(crate) fn undecodable(position: Position, reason: impl ToString) -> ReadError {
+pub(crate) fn undecodable(position: Position, reason: &dyn Display) -> ReadError {
     ReadError::Undecodable { position, reason: reason.to_string() }
 }
 

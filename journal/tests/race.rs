@@ -1,4 +1,4 @@
-//! Calls racing the revocation of their workspace, from two replicas on one PostgreSQL.
+//! Calls racing the revocation of their workspace, from two replicas on one `PostgreSQL`.
 //!
 //! Run with `--features fence-off` the same test must find violations: it shows that it would
 //! notice if the fence were missing.

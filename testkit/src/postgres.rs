@@ -1,4 +1,4 @@
-//! A PostgreSQL of one's own: Debian's binaries, a private data directory, a loopback port.
+//! A `PostgreSQL` of one's own: Debian's binaries, a private data directory, a loopback port.
 //!
 //! It ends with the value, and with the test process however that ends: a small shell waits on a
 //! pipe that only this process holds open, so a cluster in a `static` leaves nothing behind either.
@@ -172,7 +172,7 @@ impl Postgres {
             if options.fsync { "on" } else { "off" },
         );
         for (name, value) in &options.settings {
-            lines.push_str(&format!("{name} = '{value}'\n"));
+            lines.extend([name, " = '", value, "'\n"]);
         }
         let path = self.dir.path().join("data/postgresql.conf");
         let written =

@@ -57,7 +57,7 @@ impl SqliteBackend {
 }
 
 impl Backend for SqliteBackend {
-    /// SQLite answers when it is done: there is no wait that could be cut short after the lock.
+    /// `SQLite` answers when it is done: there is no wait that could be cut short after the lock.
     async fn write(&mut self, batch: &[Item], lock: Instant, _: Instant) -> Result<Written, Failure> {
         let not_written = |error: sqlx::Error| Failure::NotWritten(error.to_string());
         let writer = timeout_at(lock, self.writer.acquire()).await;

@@ -1,4 +1,4 @@
-//! Partitions, on PostgreSQL.
+//! Partitions, on `PostgreSQL`.
 
 use tollbook_journal::{INSTANCE, Position};
 

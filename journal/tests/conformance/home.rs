@@ -67,7 +67,7 @@ impl Home {
         matches!(self.kind, Kind::Postgres(_))
     }
 
-    /// The name of the database, for tests that know they are on PostgreSQL.
+    /// The name of the database, for tests that know they are on `PostgreSQL`.
     pub(crate) fn name(&self) -> &str {
         match &self.kind {
             Kind::Postgres(name) => name,

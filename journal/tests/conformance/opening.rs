@@ -1,4 +1,4 @@
-//! Opening a book: only with the right schema, only once on SQLite.
+//! Opening a book: only with the right schema, only once on `SQLite`.
 
 use tollbook_journal::{Database, DatabaseUrl, Journal, OpenError, Settings, check, migrate};
 

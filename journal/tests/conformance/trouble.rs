@@ -32,7 +32,7 @@ async fn what_is_not_durable_in_time_is_refused_and_never_written(home: Home) {
     let begun = Instant::now();
     let answers = futures::future::join_all((0..5).map(|_| journal.append(call(INSTANCE)))).await;
     assert!(answers.iter().all(unavailable), "{answers:?}");
-    assert!(begun.elapsed() < Duration::from_millis(1000), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
     lock.release().await;
     assert_eq!(journal.append(call(INSTANCE)).await.unwrap().first, Position(0));
     journal.close().await;
@@ -52,7 +52,7 @@ async fn a_full_queue_refuses_at_once(home: Home) {
     }
     // Those that are refused come first; the others wait for the lock.
     let (refused, after) = appends.join_next().await.unwrap().unwrap();
-    assert!(unavailable(&refused) && after < Duration::from_millis(300), "{refused:?} after {after:?}");
+    assert!(unavailable(&refused) && after < Duration::from_millis(600), "{refused:?} after {after:?}");
     lock.release().await;
     let accepted = appends.join_all().await.into_iter().filter(|(answer, _)| answer.is_ok()).count();
     assert!((4..=8).contains(&accepted), "{accepted}");
@@ -174,7 +174,7 @@ async fn a_batch_that_hangs_is_ended_before_its_caller_is_told_no() {
     let begun = Instant::now();
     let refused = journal.append(call(INSTANCE)).await;
     assert!(unavailable(&refused), "{refused:?}");
-    assert!(begun.elapsed() < Duration::from_millis(1000), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
     let sleeps = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'",
         home.name()
