@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::append::{Appended, Refused};
+use crate::append::Refused;
 
 /// Since this journal was opened; of this process only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn count(&self, answer: &Result<Appended, Refused>) {
+    pub(crate) fn count<T>(&self, answer: &Result<T, Refused>) {
         let counter = match answer {
             Ok(_) => &self.committed,
             Err(Refused::Stale { .. }) => &self.stale,

@@ -138,8 +138,10 @@ impl<T> Committed<T> {
     /// How long a committed permit may be acted on.
     pub const GOOD_FOR: Duration = Duration::from_secs(1);
 
-    pub(crate) fn new(value: T, appended: Appended) -> Self {
-        Self { value, appended, at: Instant::now() }
+    /// `at` is when writing it began: what was narrowed before then was seen under the lock, and
+    /// what was narrowed since may not have been.
+    pub(crate) const fn new(value: T, appended: Appended, at: Instant) -> Self {
+        Self { value, appended, at }
     }
 
     /// Where it stands.

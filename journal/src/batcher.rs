@@ -21,6 +21,8 @@ use crate::tail::{LOST_TAIL, Tail};
 
 /// How often a request is tried again where it is sure that it wasn't written.
 const MAX_ATTEMPTS: u8 = 3;
+/// How long it rests when the database can't be reached.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// See the module.
 pub(crate) struct Batcher<B> {
@@ -113,8 +115,9 @@ impl<B: Backend> Batcher<B> {
         let mut work = vec![batch];
         while let Some(mut batch) = work.pop() {
             let Some(due) = batch.iter().map(|item| item.due).min_by_key(|due| due.lock) else { continue };
+            let begun = std::time::Instant::now();
             match self.backend.write(&batch, due.lock, due.answer).await {
-                Ok(written) => self.settle(batch, written),
+                Ok(written) => self.settle(batch, written, begun),
                 Err(Failure::Data(reason)) if batch.len() <= 1 => {
                     answer_all(batch, &Refused::Invalid(reason));
                 }
@@ -129,17 +132,19 @@ impl<B: Backend> Batcher<B> {
                 Err(Failure::Unreachable(reason)) => {
                     tracing::warn!(requests = batch.len(), reason, "the book cannot be reached");
                     refuse_all(batch, &reason);
+                    // Refusals needn't wait for a connection each.
+                    sleep(UNREACHABLE_PAUSE).await;
                 }
                 Err(Failure::Unknown(reason)) => {
                     tracing::warn!(requests = batch.len(), reason, "a batch may have been written: looking");
-                    self.resolve(batch).await;
+                    self.resolve(batch, begun).await;
                 }
             }
         }
     }
 
     /// Answers each request.
-    fn settle(&mut self, batch: Vec<Item>, written: Written) {
+    fn settle(&mut self, batch: Vec<Item>, written: Written, begun: std::time::Instant) {
         self.note(&batch, &written);
         let mut late = Vec::new();
         for (item, verdict) in batch.into_iter().zip(written.verdicts) {
@@ -148,7 +153,7 @@ impl<B: Backend> Batcher<B> {
                     late.push(item);
                     continue;
                 }
-                verdict => answer(verdict, written.recorded_at),
+                verdict => answer(verdict, written.recorded_at, begun),
             };
             let committed = answer.is_ok();
             if !item.answer(answer) && committed {
@@ -176,12 +181,12 @@ impl<B: Backend> Batcher<B> {
 
     /// Finds out what became of a batch. Nothing else is written before that is known; what waits
     /// meanwhile is refused, and the batch's own callers give up when their time has come.
-    async fn resolve(&mut self, batch: Vec<Item>) {
+    async fn resolve(&mut self, batch: Vec<Item>, begun: std::time::Instant) {
         let mut pause = Duration::from_millis(50);
         loop {
             let found = timeout(self.settings.deadline / 4, self.backend.find(&batch)).await;
             let error = match found.unwrap_or_else(|_| Err("no answer in time".into())) {
-                Ok(found) => return self.settle_found(batch, found),
+                Ok(found) => return self.settle_found(batch, found, begun),
                 Err(error) => error,
             };
             tracing::warn!(requests = batch.len(), error, "what became of a batch is not known yet");
@@ -195,7 +200,7 @@ impl<B: Backend> Batcher<B> {
         }
     }
 
-    fn settle_found(&mut self, batch: Vec<Item>, found: Vec<Option<Appended>>) {
+    fn settle_found(&mut self, batch: Vec<Item>, found: Vec<Option<Appended>>, begun: std::time::Instant) {
         let mut missing = Vec::new();
         for (item, found) in batch.into_iter().zip(found) {
             let Some(appended) = found else {
@@ -203,7 +208,7 @@ impl<B: Backend> Batcher<B> {
                 continue;
             };
             self.shared.grew_to(appended.last.next());
-            if !item.answer(Ok(appended)) {
+            if !item.answer(Ok((appended, begun))) {
                 tracing::warn!(
                     position = appended.first.0,
                     "recorded, though its writer was told that it may not be"
@@ -244,9 +249,9 @@ fn answer_all(items: impl IntoIterator<Item = Item>, refused: &Refused) {
     }
 }
 
-fn answer(verdict: Verdict, recorded_at: DateTime<Utc>) -> Answer {
+fn answer(verdict: Verdict, recorded_at: DateTime<Utc>, begun: std::time::Instant) -> Answer {
     match verdict {
-        Verdict::Committed { first, last } => Ok(Appended { first, last, recorded_at }),
+        Verdict::Committed { first, last } => Ok((Appended { first, last, recorded_at }, begun)),
         Verdict::Stale(position) => Err(Refused::Stale { position }),
         Verdict::Conflict(stream) => Err(Refused::Conflict { stream }),
         Verdict::Expired => Err(Refused::Expired),

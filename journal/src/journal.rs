@@ -1,5 +1,6 @@
 //! The face of the book.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::database::{Database, OpenError};
 use crate::event::{Body, Position, Recorded, Stream};
 use crate::head::{Head, HeadReader};
 use crate::idempotent::StoredAnswer;
-use crate::queue::{Due, Item, unavailable};
+use crate::queue::{Answer, Due, Item, Room, unavailable};
 use crate::read::{Filter, Page, ReadError};
 use crate::schema;
 use crate::settings::Settings;
@@ -35,6 +36,7 @@ struct Inner {
     database: Database,
     settings: Settings,
     queue: mpsc::Sender<Item>,
+    room: Room,
     heads: Arc<HeadReader>,
     shared: Shared,
     tasks: TaskTracker,
@@ -57,6 +59,7 @@ impl Journal {
         let shared = Shared { tail, wake, closing: CancellationToken::new() };
         let settings = Settings { batch: settings.batch.max(1), ..settings };
         let (queue, inbox) = mpsc::channel(settings.queue.max(1));
+        let room = Room::new(settings.queue_bytes);
         let heads = Arc::new(HeadReader::default());
         let tasks = TaskTracker::new();
         match &database {
@@ -77,6 +80,7 @@ impl Journal {
             database,
             settings,
             queue,
+            room,
             heads,
             shared,
             tasks,
@@ -97,18 +101,24 @@ impl Journal {
     /// See [`Refused`]. Only after [`Refused::Unavailable`] can something have been written, and
     /// then only if the reason was that the database went silent in the middle of the commit.
     pub async fn append(&self, append: Append) -> Result<Appended, Refused> {
+        self.write(append).await.map(|(appended, _)| appended)
+    }
+
+    async fn write(&self, append: Append) -> Answer {
         let answer = self.queue(append).await;
         self.0.answers.count(&answer);
         answer
     }
 
-    async fn queue(&self, append: Append) -> Result<Appended, Refused> {
+    /// The way to the batcher and back.
+    async fn queue(&self, append: Append) -> Answer {
         admission::check(&append, &self.0.settings)?;
         if append.fence.is_some() && self.0.shared.tail.is_lost() {
             return Err(unavailable(LOST_TAIL));
         }
         let due = Due::within(self.0.settings.deadline, Instant::now());
-        let (item, answer) = Item::new(append, due);
+        let queued = Item::new(append, due, &self.0.room);
+        let (item, answer) = queued.ok_or_else(|| unavailable("too many bytes wait already"))?;
         self.0.queue.try_send(item).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => unavailable("too many requests wait already"),
             mpsc::error::TrySendError::Closed(_) => unavailable("the journal is closed"),
@@ -125,8 +135,8 @@ impl Journal {
     /// # Errors
     /// As [`Self::append`]; the witness is dropped.
     pub async fn append_with<W>(&self, append: Append, witness: W) -> Result<Committed<W>, Refused> {
-        let appended = self.append(append).await?;
-        Ok(Committed::new(witness, appended))
+        let (appended, at) = self.write(append).await?;
+        Ok(Committed::new(witness, appended, at))
     }
 
     /// How appends were answered since this journal was opened.
@@ -252,6 +262,12 @@ impl Journal {
         self.0.shared.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Journal")
     }
 }
 

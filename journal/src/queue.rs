@@ -1,28 +1,38 @@
 //! A request on its way to the batcher.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::append::{Append, Appended, Refused};
 
-/// What a caller gets.
-pub(crate) type Answer = Result<Appended, Refused>;
+/// What a caller gets; with when the attempt began that wrote it.
+pub(crate) type Answer = Result<(Appended, std::time::Instant), Refused>;
 
 /// A request, and where its answer goes.
 pub(crate) struct Item {
     pub(crate) append: Append,
     pub(crate) due: Due,
+    /// How many bytes it holds.
+    pub(crate) bytes: usize,
     /// How often it was tried again.
     pub(crate) attempts: u8,
+    /// Its share of the bytes that may wait.
+    _room: OwnedSemaphorePermit,
     answer: oneshot::Sender<Answer>,
 }
 
 impl Item {
-    pub(crate) fn new(append: Append, due: Due) -> (Self, oneshot::Receiver<Answer>) {
+    /// `None` if too many bytes wait already. One that is larger than all the room there is waits
+    /// for nobody but takes it all.
+    pub(crate) fn new(append: Append, due: Due, room: &Room) -> Option<(Self, oneshot::Receiver<Answer>)> {
+        let bytes = size(&append);
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX).min(room.all);
+        let permit = room.free.clone().try_acquire_many_owned(permits).ok()?;
         let (answer, receiver) = oneshot::channel();
-        (Self { append, due, attempts: 0, answer }, receiver)
+        Some((Self { append, due, bytes, attempts: 0, _room: permit, answer }, receiver))
     }
 
     /// Answers. `false` if nobody waits for it any more.
@@ -34,6 +44,30 @@ impl Item {
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
         now >= self.due.start || self.answer.is_closed()
     }
+}
+
+/// How many bytes may wait.
+pub(crate) struct Room {
+    free: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Room {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let all = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self { free: Arc::new(Semaphore::new(all as usize)), all }
+    }
+}
+
+/// What of an append is of any length worth counting.
+fn size(append: &Append) -> usize {
+    let events = append.writes.iter().flat_map(|write| &write.events);
+    events
+        .map(|event| {
+            let sealed: usize = event.sealed.iter().map(|field| field.ciphertext.len()).sum();
+            event.payload.len() + event.metadata.len() + sealed
+        })
+        .sum()
 }
 
 /// By when a request must have come how far. See [`crate::Settings::deadline`].

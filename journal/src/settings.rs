@@ -17,6 +17,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// How many requests may wait (8192). More are refused at once.
     pub queue: usize,
+    /// How many bytes of payload, metadata and bodies may wait (64 MiB). More are refused at once.
+    pub queue_bytes: usize,
     /// How many requests are written in one transaction at most (512).
     pub batch: usize,
     /// How many bytes of payload, metadata and bodies a batch holds at most (4 MiB). A single
@@ -37,6 +39,7 @@ impl Default for Settings {
         Self {
             deadline: Duration::from_secs(2),
             queue: 8192,
+            queue_bytes: 64 << 20,
             batch: 512,
             batch_bytes: 4 << 20,
             item_bytes: 8 << 20,

@@ -1,6 +1,6 @@
 //! One total order, without gaps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ on_both!(
     a_page_says_where_the_next_one_starts,
     a_filter_leaves_out_and_still_says_how_far_it_came,
     a_stream_is_read_on_its_own,
+    a_burst_of_one_session_is_written_together,
 );
 
 /// The whole book, page by page.
@@ -206,4 +207,25 @@ async fn a_stream_is_read_on_its_own(home: Home) {
     assert_eq!(positions(&events), [2, 4]);
     let found = journal.events(&[Position(4), Position(0), Position(99)]).await.unwrap();
     assert_eq!(positions(&found), [0, 4]);
+}
+
+async fn a_burst_of_one_session_is_written_together(home: Home) {
+    let journal = home.journal().await;
+    let id = Uuid::now_v7();
+    let lock = home.hold_lock().await;
+    let mut calls = JoinSet::new();
+    for _ in 0..500 {
+        let journal = journal.clone();
+        calls.spawn(async move {
+            journal.append(append(INSTANCE, stream(id), event("session.tool_called"))).await
+        });
+    }
+    // Until all of them wait: whoever came first waits for the lock, the others behind it.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    lock.release().await;
+    assert!(calls.join_all().await.iter().all(Result::is_ok));
+    let events = read_all(&journal).await;
+    let batches: HashSet<_> = events.iter().map(|event| event.recorded_at).collect();
+    assert_eq!(events.len(), 500);
+    assert!(batches.len() <= 3, "{} batches", batches.len());
 }
