@@ -59,9 +59,12 @@ golden:
 fmt:
 	cargo fmt --all
 
-## Figures, printed with what they are compared to.
-bench: setup
-	cargo bench --benches
+## Figures, printed with what they are compared to, and written into docs/benchmarks. Ten minutes on two cores
+## with nothing else on them; BENCH_SECONDS, BENCH_ROUNDS and BENCH_ONLY make it shorter.
+bench: export BENCH_DATE ?= $(shell date -u +%F)
+bench:
+	tools/setup postgres node_packages wrk
+	cargo bench --bench first_light
 
 ## The long tests (`#[ignore]`): the promises under faults, where a database goes, a process dies, replicas race.
 faults: setup

@@ -1,0 +1,148 @@
+//! The service as its users run it: the release binary, `tollbook serve`, set up through REST.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::child::Running;
+use crate::settings::Cores;
+use crate::wrk::Request;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tollbook");
+
+/// A service on a book of its own, with its first workspace.
+#[derive(Debug)]
+pub struct Service {
+    /// For the table.
+    pub name: &'static str,
+    /// The owner's API key.
+    pub key: String,
+    url: String,
+    workspace: String,
+    client: reqwest::Client,
+    // Ends before its directory goes.
+    running: Running,
+    _dir: TempDir,
+}
+
+/// A session on a loadout of one tool.
+#[derive(Debug)]
+pub struct Session {
+    pub id: String,
+    pub url: String,
+    pub token: String,
+    /// As the agent sees it.
+    pub tool: String,
+}
+
+impl Service {
+    /// On `database`, or on `SQLite` in `dir`.
+    pub fn start(name: &'static str, dir: TempDir, database: Option<&str>, workers: usize) -> Self {
+        let data_dir = dir.path().join("data").display().to_string();
+        let workers = workers.to_string();
+        let mut args = vec![
+            "serve",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            &data_dir,
+            "--workers",
+            &workers,
+        ];
+        args.extend(database.iter().flat_map(|url| ["--database-url", url]));
+        let running = Running::start(BINARY, &args, dir.path());
+        let announced: Value = serde_json::from_str(&running.line).expect("the announcement is JSON");
+        let url = text(&announced, "local_url").trim_end_matches('/').to_owned();
+        let founded = bootstrap(dir.path(), &data_dir);
+        Self {
+            name,
+            key: text(&founded, "api_key"),
+            workspace: text(&founded, "workspace_id"),
+            url,
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            running,
+            _dir: dir,
+        }
+    }
+
+    pub fn pin(&self, cores: Cores) {
+        self.running.pin(cores);
+    }
+
+    /// Registers a tool server and opens a session on `tool` of it.
+    pub async fn session(&self, server: &str, url: &str, tool: &str) -> Session {
+        let server = self.post("/tool-servers", json!({ "name": server, "url": url })).await;
+        let server = text(&server, "id");
+        self.post(&format!("/tool-servers/{server}/refresh-tools"), json!({})).await;
+        let picked = json!([{ "tool_server_id": server, "tool": tool }]);
+        let loadout =
+            self.post("/loadouts", json!({ "name": format!("only {tool}"), "tools": picked })).await;
+        let session = self.post("/sessions", json!({ "loadout_id": text(&loadout, "id") })).await;
+        let (id, url, token) = (text(&session, "id"), text(&session, "url"), text(&session, "token"));
+        Session { id, url, token, tool: text(&loadout["tools"][0], "name") }
+    }
+
+    /// The question whether that session may call its tool, to be recorded or only answered.
+    pub fn question(&self, session: &Session, mode: &str) -> Request {
+        let asked = json!({
+            "session_id": session.id,
+            "tool": session.tool,
+            "arguments": { "text": "hello" },
+            "mode": mode,
+        });
+        Request::new(&format!("{}/v1/authorize", self.url), Some(&self.key), &[], &asked.to_string())
+    }
+
+    /// Where the book ends: the position of one more decision.
+    pub async fn head(&self, question: &Request) -> u64 {
+        let (status, answer) = question.send().await;
+        assert_eq!(status, 200, "{answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["decision"], "permit", "{answer}");
+        answer["position"].as_u64().expect("a recorded decision has a position")
+    }
+
+    /// Waits until the read models have come to `position`, so that they don't disturb what is measured
+    /// next; says how long that took.
+    pub async fn settle(&self, position: u64) -> Duration {
+        let begun = Instant::now();
+        let path = format!("/audit/events?limit=1&min_position={position}");
+        loop {
+            let response = self.client.get(self.path(&path)).bearer_auth(&self.key).send().await.unwrap();
+            if response.status().is_success() {
+                return begun.elapsed();
+            }
+            let answer = response.text().await.unwrap_or_default();
+            assert!(begun.elapsed() < Duration::from_secs(300), "the read models don't catch up: {answer}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("{}/v1/workspaces/{}{rest}", self.url, self.workspace)
+    }
+
+    async fn post(&self, rest: &str, body: Value) -> Value {
+        let request = self.client.post(self.path(rest)).bearer_auth(&self.key);
+        let response = request.header("content-type", "application/json").body(body.to_string()).send().await;
+        let response = response.expect("the service answers");
+        let (status, answer) = (response.status(), response.text().await.unwrap());
+        assert!(status.is_success(), "{rest}: {status}: {answer}");
+        serde_json::from_str(&answer).expect("the answer is JSON")
+    }
+}
+
+fn bootstrap(dir: &Path, data_dir: &str) -> Value {
+    let args = ["bootstrap", "--json", "--user", "Bench", "--workspace", "Bench", "--data-dir", data_dir];
+    let output = Command::new(BINARY).args(args).current_dir(dir).env("HOME", dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("what was founded is JSON")
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("`{name}` in {value}")).to_owned()
+}
