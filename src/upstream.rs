@@ -84,6 +84,10 @@ pub struct Limits {
     pub list: Duration,
     /// One message, in bytes.
     pub message: usize,
+    /// All messages of one answer, in bytes.
+    pub answer: u64,
+    /// All definitions of one server, in bytes.
+    pub definitions: usize,
     /// How many tools a server may list.
     pub tools: usize,
     /// How long a protocol session of the older era is kept unused.
@@ -98,6 +102,8 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             list: Duration::from_secs(30),
             message: 16 * 1024 * 1024,
+            answer: 128 * 1024 * 1024,
+            definitions: 8 * 1024 * 1024,
             tools: 1_000,
             session_idle: Duration::from_secs(15 * 60),
         }

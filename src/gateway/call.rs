@@ -97,7 +97,11 @@ async fn call(
     };
     let steps = forward(open, &context.app.upstreams, upstream_call, taken_back);
     // It can be taken back for as long as there are steps to come.
-    let steps = steps.inspect(move |_| drop(open_request.as_ref())).boxed();
+    let steps = steps
+        .inspect(move |_| {
+            let _ = &open_request;
+        })
+        .boxed();
     respond(context, Answering { steps, rendering }).await
 }
 

@@ -218,12 +218,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn definition(schema: Value) -> String {
+    fn definition(schema: &Value) -> String {
         json!({ "name": "t", "inputSchema": schema }).to_string()
     }
 
     fn nested() -> Mirrored {
-        Mirrored::of(&definition(json!({ "type": "object", "properties": {
+        Mirrored::of(&definition(&json!({ "type": "object", "properties": {
             "region": { "type": "string", "x-mcp-header": "Region" },
             "page": { "type": "object", "properties": { "size": { "type": "integer", "x-mcp-header": "Size" } } },
             "x-mcp-header": { "type": "string" },
@@ -284,10 +284,10 @@ mod tests {
             json!({ "properties": { "a": { "type": "string", "x-mcp-header": "A" }, "b": { "type": "string", "x-mcp-header": "a" } } }),
         ];
         for schema in bad {
-            assert!(Mirrored::of(&definition(schema.clone())).is_err(), "{schema}");
+            assert!(Mirrored::of(&definition(&schema)).is_err(), "{schema}");
         }
         let value = json!({ "properties": { "a": { "const": { "x-mcp-header": 1 } } } });
-        assert_eq!(Mirrored::of(&definition(value)), Ok(Mirrored::default()));
+        assert_eq!(Mirrored::of(&definition(&value)), Ok(Mirrored::default()));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct UpstreamAnswer {
 
 pub(super) enum Source {
     /// The server answers.
-    Messages(Messages),
+    Messages(Box<Messages>),
     /// The server refused at once, with an error that is for the agent.
     Refused(RpcError),
 }

@@ -6,7 +6,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::time::timeout;
 
-use super::{Inner, Target, UpstreamError};
+use super::{Inner, Limits, Target, UpstreamError};
 use crate::mcp::sse::Parser;
 use crate::mcp::{Message, RpcError};
 use crate::outbound;
@@ -76,7 +76,8 @@ impl Inner {
         }
         let response = self.outbound.request(method, &target.url, headers, body).await?;
         let (status, headers) = (response.status, response.headers);
-        let mut body = Body { stream: response.body, max: self.limits.message, received: 0 };
+        let Limits { message: max, answer: max_in_all, .. } = self.limits;
+        let mut body = Body { stream: response.body, max, max_in_all, received: 0 };
         let reply = if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
             Reply::Accepted
         } else if status.is_success() {
@@ -106,7 +107,9 @@ async fn refusal(body: Body) -> Option<RpcError> {
 /// The body of an answer, bounded.
 struct Body {
     stream: outbound::Body,
+    /// Of one message.
     max: usize,
+    max_in_all: u64,
     received: u64,
 }
 
@@ -114,7 +117,7 @@ impl Body {
     async fn chunk(&mut self) -> Result<Option<Bytes>, UpstreamError> {
         let chunk = self.stream.next().await.transpose()?;
         self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Ok(chunk)
+        if self.received > self.max_in_all { Err(UpstreamError::TooLarge) } else { Ok(chunk) }
     }
 
     async fn collect(mut self) -> Result<String, UpstreamError> {

@@ -55,9 +55,13 @@ impl Inner {
     pub(super) async fn list(&self, target: &Target) -> Result<Vec<ToolDefinition>, UpstreamError> {
         let era = self.era(target).await?;
         let (mut tools, mut seen, mut mirrored) = (Vec::new(), BTreeSet::new(), HashMap::new());
-        let mut cursor = None;
+        let (mut cursor, mut bytes) = (None, 0);
         for _ in 0..PAGES_MAX {
             let page = self.page(target, era, cursor.as_deref()).await?;
+            bytes += page.tools.iter().map(|raw| raw.get().len()).sum::<usize>();
+            if bytes > self.limits.definitions {
+                return Err(UpstreamError::TooLarge);
+            }
             for raw in page.tools {
                 let Some((tool, wanted)) = usable(target, era, &raw) else { continue };
                 if !seen.insert(tool.name.clone()) {

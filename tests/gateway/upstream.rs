@@ -26,6 +26,7 @@ fn lane(number: u128) -> Lane {
     Lane::Session(SessionId(uuid::Uuid::from_u128(number)))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn call(tool: &str, arguments: Value) -> UpstreamCall {
     UpstreamCall {
         lane: lane(1),

@@ -18,16 +18,16 @@ fn meta_of(version: &str) -> Value {
     })
 }
 
-fn request(method: &str, params: Value) -> String {
+fn request(method: &str, params: &Value) -> String {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
 }
 
 fn modern(method: &str) -> String {
-    request(method, json!({ "_meta": meta_of("2026-07-28") }))
+    request(method, &json!({ "_meta": meta_of("2026-07-28") }))
 }
 
 fn call(name: &str) -> String {
-    request("tools/call", json!({ "name": name, "_meta": meta_of("2026-07-28") }))
+    request("tools/call", &json!({ "name": name, "_meta": meta_of("2026-07-28") }))
 }
 
 #[track_caller]
@@ -61,7 +61,7 @@ fn headers_that_disagree_with_the_body_are_refused() {
         (&calling("=?base64?*?="), call("echo")),
         (&[("mcp-method", "tools/list")], modern("tools/list")),
         (&[("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/list")], modern("tools/list")),
-        (&MODERN, request("tools/list", json!({ "_meta": meta_of("2025-11-25") }))),
+        (&MODERN, request("tools/list", &json!({ "_meta": meta_of("2025-11-25") }))),
     ];
     for (pairs, body) in cases {
         assert_eq!(refused(pairs, &body), (400, code::HEADER_MISMATCH), "{pairs:?} {body}");
@@ -80,7 +80,7 @@ fn a_modern_request_without_its_meta_is_refused() {
     ] {
         let params = if meta.is_null() { json!({}) } else { meta };
         assert_eq!(
-            refused(&MODERN, &request("tools/list", params.clone())),
+            refused(&MODERN, &request("tools/list", &params)),
             (400, code::INVALID_PARAMS),
             "{params}"
         );
@@ -91,7 +91,7 @@ fn a_modern_request_without_its_meta_is_refused() {
 fn a_revision_that_is_not_spoken_here_is_refused_with_those_that_are() {
     let pairs = [("mcp-protocol-version", "2030-01-01"), ("mcp-method", "tools/list")];
     for body in
-        [request("tools/list", json!({ "_meta": meta_of("2030-01-01") })), request("tools/list", json!({}))]
+        [request("tools/list", &json!({ "_meta": meta_of("2030-01-01") })), request("tools/list", &json!({}))]
     {
         let rejection = read(&headers(&pairs), &body).unwrap_err();
         assert_eq!((rejection.status.as_u16(), rejection.error.code), (400, code::UNSUPPORTED_VERSION));
@@ -102,21 +102,21 @@ fn a_revision_that_is_not_spoken_here_is_refused_with_those_that_are() {
         );
     }
     assert_eq!(
-        refused(&[("mcp-protocol-version", "2025-03-26")], &request("ping", json!({}))).1,
+        refused(&[("mcp-protocol-version", "2025-03-26")], &request("ping", &json!({}))).1,
         code::UNSUPPORTED_VERSION
     );
 }
 
 #[test]
 fn the_older_era_opens_with_a_handshake_and_names_its_revision_from_then_on() {
-    let initialize = request("initialize", json!({ "protocolVersion": "2025-11-25" }));
+    let initialize = request("initialize", &json!({ "protocolVersion": "2025-11-25" }));
     assert_eq!(read(&headers(&[]), &initialize).unwrap().era, Era::Legacy);
     for revision in ["2025-11-25", "2025-06-18"] {
         let incoming =
-            read(&headers(&[("mcp-protocol-version", revision)]), &request("tools/list", json!({})));
+            read(&headers(&[("mcp-protocol-version", revision)]), &request("tools/list", &json!({})));
         assert_eq!(incoming.unwrap().era, Era::Legacy);
     }
-    assert_eq!(refused(&[], &request("tools/list", json!({}))), (400, code::HEADER_MISMATCH));
+    assert_eq!(refused(&[], &request("tools/list", &json!({}))), (400, code::HEADER_MISMATCH));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn log_levels_rise() {
     let mut meta = meta_of("2026-07-28");
     meta["io.modelcontextprotocol/logLevel"] = json!("loud");
     assert_eq!(
-        refused(&MODERN, &request("tools/list", json!({ "_meta": meta }))),
+        refused(&MODERN, &request("tools/list", &json!({ "_meta": meta }))),
         (400, code::INVALID_PARAMS)
     );
 }

@@ -67,6 +67,8 @@ function note(request, response, body) {
         path: request.url,
         headers: request.headers,
         message,
+        // As it came, where it is short.
+        body: body.length <= 4096 ? body.toString('utf8') : null,
         refused: false,
         status: null,
         // open, answered (the whole response went out) or aborted (the caller went away first)
