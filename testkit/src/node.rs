@@ -17,6 +17,8 @@ pub struct Upstream {
 pub struct Settings {
     /// Demand this header, name and value; anything else is answered 401.
     pub require_header: Option<(String, String)>,
+    /// Send this header, name and value, with every answer.
+    pub answer_header: Option<(String, String)>,
     /// The modern upstream serves requests of the older era too, without protocol sessions.
     pub both_eras: bool,
     /// Count only, keep nothing of what came: for benches.
@@ -48,6 +50,9 @@ impl Upstream {
         let mut program = Program::new("node").arg(script(file));
         if let Some((name, value)) = &settings.require_header {
             program = program.env("REQUIRE_HEADER", format!("{name}: {value}"));
+        }
+        if let Some((name, value)) = &settings.answer_header {
+            program = program.env("ANSWER_HEADER", format!("{name}: {value}"));
         }
         if settings.both_eras {
             program = program.env("LEGACY", "stateless");

@@ -2,6 +2,7 @@
 //! byte of a tool server's kept that the agent's era doesn't need changed.
 
 use serde_json::{Value, json};
+use tollbook_testkit::node::{Settings, Upstream};
 
 use super::setting::Setting;
 use super::wire::{LEGACY, MODERN, Wire, first_event, is_valid, modern, request, whole};
@@ -220,20 +221,29 @@ async fn a_tool_that_asks_its_user_fails_clearly() {
 
 #[tokio::test]
 async fn nothing_of_a_tool_server_s_headers_travels_down() {
-    let setting = Setting::legacy().await;
-    let reply = setting
-        .wire()
-        .in_era(LEGACY, "tools/call", json!({ "name": "echo", "arguments": { "message": "x" } }))
-        .await;
-    for name in [
-        "x-powered-by",
-        "access-control-allow-origin",
-        "mcp-session-id",
-        "set-cookie",
-        "www-authenticate",
-        "etag",
-    ] {
-        assert!(reply.headers.get(name).is_none(), "{name}: {:?}", reply.headers);
+    let cookie = Settings {
+        answer_header: Some(("set-cookie".into(), "canary=cookie-7f".into())),
+        ..Settings::default()
+    };
+    for upstream in [Upstream::modern_with(&cookie).await, Upstream::legacy_with(&cookie).await] {
+        let direct = Wire::new(upstream.url(), "").modern("tools/list", json!({})).await;
+        assert_eq!(direct.headers["set-cookie"], "canary=cookie-7f", "it is there to be found");
+        let setting = Setting::of(upstream, &["echo"]).await;
+        for era in [MODERN, LEGACY] {
+            let arguments = json!({ "name": "echo", "arguments": { "message": "x", "text": "x" } });
+            let reply = setting.wire().in_era(era, "tools/call", arguments).await;
+            assert!(reply.result()["isError"] != true, "{reply:?}");
+            for name in [
+                "set-cookie",
+                "x-powered-by",
+                "access-control-allow-origin",
+                "mcp-session-id",
+                "www-authenticate",
+            ] {
+                assert!(reply.headers.get(name).is_none(), "{name}: {:?}", reply.headers);
+            }
+        }
+        assert!(!setting.upstream.calls().await.contain("cookie-7f"), "and nothing of them goes back up");
     }
 }
 

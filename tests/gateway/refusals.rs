@@ -17,6 +17,9 @@ async fn post(setting: &Setting, headers: &[(&str, &str)], body: &str) -> Reply 
     setting.wire().post(&pairs(headers), body).await
 }
 
+/// headers, body → HTTP status, code of the error
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u16, i64);
+
 #[tokio::test]
 async fn messages_that_break_the_protocol_are_refused_as_it_says() {
     let setting = Setting::modern().await;
@@ -29,8 +32,6 @@ async fn messages_that_break_the_protocol_are_refused_as_it_says() {
         "[".repeat(5_000),
         "]".repeat(5_000)
     );
-    /// headers, body → HTTP status, code of the error
-    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u16, i64);
     let cases: [Case<'_>; 13] = [
         (&[version, method], "{", 400, -32700),
         (&[version, method], &format!("[{}]", listing()), 400, -32600),

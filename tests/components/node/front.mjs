@@ -2,10 +2,11 @@
 //
 // It exists to be a witness: it writes down each request exactly as it came in (headers included), so that a
 // test can count what was forwarded and show that no inbound credential travelled upstream. It can also demand
-// a static header. It never changes a request or an answer.
+// a static header, and add one to every answer; else it never changes a request or an answer.
 //
 // Environment:
 //   REQUIRE_HEADER  "name: value"; a request without exactly that is answered 401 and recorded as `refused`
+//   ANSWER_HEADER   "name: value"; sent with every answer
 //   RECORD          "all" (default) keeps entries, "count" keeps only the counters (for benches)
 import { createServer } from 'node:http';
 
@@ -14,6 +15,7 @@ const MAX_BODY = 64 * 1024 * 1024;
 
 const record = { requests: 0, refused: 0, tool_calls: 0, by_method: {}, by_tool: {}, entries: [] };
 const required = parseHeader(process.env.REQUIRE_HEADER);
+const added = parseHeader(process.env.ANSWER_HEADER);
 const countOnly = process.env.RECORD === 'count';
 
 /**
@@ -37,6 +39,7 @@ export function serve(handle, control = () => {}) {
                 entry.refused = true;
                 return json(response, 401, { error: 'unauthorized' });
             }
+            if (added) response.setHeader(added.name, added.value);
             await handle(request, response, body);
         } catch (error) {
             console.error(error);
