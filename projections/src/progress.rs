@@ -137,7 +137,14 @@ impl Progress {
             {
                 return Ok(Ok(*there));
             }
-            let there = active(store, projection).await?;
+            let there = match active(store, projection).await {
+                // The first projector may be about to start.
+                Err(ViewError::Unknown(_)) if Instant::now() < deadline => {
+                    sleep(ASK).await;
+                    continue;
+                }
+                there => there?,
+            };
             if there.position > position {
                 self.reached([(projection, there.position)]);
                 return Ok(Ok(there.position));

@@ -169,7 +169,9 @@ impl Projector {
         if moved {
             return Ok(Advanced::Moved);
         }
-        *targets = Some(all);
+        // A model that isn't among them has stopped, or is another version's: whether that is over only
+        // the tables say.
+        *targets = (all.len() == self.models.len()).then_some(all);
         Ok(sum)
     }
 

@@ -80,7 +80,7 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Work, sqlx::Error> {
         match self {
             Self::Postgres(pool) => postgres::begin(pool).await.map(Work::Postgres),
-            Self::Sqlite(views) => views.begin_with("BEGIN IMMEDIATE").await.map(Work::Sqlite),
+            Self::Sqlite(views) => sqlite::begin(views).await.map(Work::Sqlite),
         }
     }
 

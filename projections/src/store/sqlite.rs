@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
 use super::{Claim, LoadedColumns, Step, status, stored};
@@ -10,6 +11,17 @@ use crate::version::Version;
 /// The one parameter of a statement that works on many rows.
 fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// A transaction that has the only right to write.
+///
+/// Begun in a task of its own: given up in the middle, a beginning with a statement of its own leaves
+/// sqlx 0.8's connection in a transaction that nobody ends, and everybody else locked out for good. This
+/// way it is carried through wherever its caller goes, and then rolled back.
+pub(super) async fn begin(views: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    let views = views.clone();
+    let begun = tokio::spawn(async move { views.begin_with("BEGIN IMMEDIATE").await });
+    begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 /// The checkpoints of `claims`. The transaction has begun by taking the only right to write.
@@ -157,7 +169,7 @@ pub(super) async fn ensure(
     projection: &str,
     version: Version,
 ) -> Result<(), sqlx::Error> {
-    let mut work = views.begin_with("BEGIN IMMEDIATE").await?;
+    let mut work = begin(views).await?;
     sqlx::query(
         "INSERT INTO projection_active (projection, version) VALUES ($1, $2) ON CONFLICT (projection) DO NOTHING",
     )
@@ -219,7 +231,7 @@ pub(super) async fn resume(
 }
 
 pub(super) async fn swap(views: &SqlitePool, projection: &str, new: Version) -> Result<bool, sqlx::Error> {
-    let mut work = views.begin_with("BEGIN IMMEDIATE").await?;
+    let mut work = begin(views).await?;
     let both: Vec<(i32, i64, String)> =
         sqlx::query_as("SELECT version, position, status FROM projection_checkpoints WHERE projection = $1")
             .bind(projection)

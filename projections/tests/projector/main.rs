@@ -1,0 +1,11 @@
+//! What the projector promises, on both of the book's homes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod follow;
+mod home;
+mod misfit;
+mod reading;
+mod rebuild;
+mod story;
+mod tables;
+mod toy;
