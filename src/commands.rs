@@ -88,6 +88,15 @@ impl Repeatable {
     }
 }
 
+/// What must still hold under the append lock.
+#[derive(Debug, Default)]
+struct Condition {
+    fence: Option<Position>,
+    /// When the caller's own credential ends by itself.
+    not_after: Option<DateTime<Utc>>,
+    idempotency: Option<Idempotency>,
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Commands {
@@ -123,16 +132,13 @@ impl Commands {
         self.authority.fresh().await?;
         let at = self.clock.now();
         let standing = self.authority.look(|live| access::may(live, caller, workspace, operation, at));
-        match standing {
-            Ok(standing) => Ok(standing),
-            // Nobody is refused by an old state.
-            Err(_) => {
-                self.authority.catch_up_with_head(CATCH_UP).await?;
-                let standing =
-                    self.authority.look(|live| access::may(live, caller, workspace, operation, at));
-                standing.map_err(|denial| Problem::denied(denial, operation.scope()))
-            }
+        if let Ok(standing) = standing {
+            return Ok(standing);
         }
+        // Nobody is refused by an old state.
+        self.authority.catch_up_with_head(CATCH_UP).await?;
+        let standing = self.authority.look(|live| access::may(live, caller, workspace, operation, at));
+        standing.map_err(|denial| Problem::denied(denial, operation.scope()))
     }
 
     /// Carries out what `plan` decides on the state that it is shown.
@@ -155,9 +161,10 @@ impl Commands {
         let mut caught_up = false;
         for _ in 0..TRIES {
             let at = self.clock.now();
-            let (decided, fence) = self
-                .authority
-                .look(|live| (decide(live, caller, workspace, operation, at, &plan), live.next()));
+            let (decided, ends, fence) = self.authority.look(|live| {
+                let decided = decide(live, caller, workspace, operation, at, &plan);
+                (decided, access::credential_ends(live, caller), live.next())
+            });
             let (plan, standing) = match decided {
                 Ok(decided) => decided,
                 Err(_) if !caught_up => {
@@ -180,18 +187,23 @@ impl Commands {
                 }
                 None => None,
             };
-            match self.append(drafts, &attribution, Some(fence), idempotency).await? {
+            let condition = Condition { fence: Some(fence), not_after: ends, idempotency };
+            match self.append(drafts, &attribution, condition).await? {
                 Ok(appended) => {
                     // The caller's next question is answered by a state that has this in it.
                     let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
                     return Ok(done(answer, appended.last, Some(appended.recorded_at)));
                 }
                 Err(Refused::Stale { position }) => {
-                    self.authority.catch_up(position.next(), CATCH_UP).await?
+                    self.authority.catch_up(position.next(), CATCH_UP).await?;
                 }
                 Err(Refused::Conflict { .. }) => self.authority.catch_up_with_head(CATCH_UP).await?,
                 Err(Refused::Duplicate { position, same_request, answer }) => {
                     return self.repeat(caller, workspace, repeatable, position, same_request, answer).await;
+                }
+                // By the book's clock: this replica's may be slow.
+                Err(Refused::Expired) => {
+                    return Err(Problem::denied(Denial::CredentialExpired, operation.scope()));
                 }
                 Err(other) => return Err(refused(other)),
             }
@@ -205,7 +217,7 @@ impl Commands {
     /// # Errors
     /// The problem to answer with; nothing was written then.
     pub async fn write_as_system(&self, drafts: Vec<Draft>) -> Result<Result<Appended, Refused>, Problem> {
-        let appended = self.append(drafts, &Attribution::system(), None, None).await?;
+        let appended = self.append(drafts, &Attribution::system(), Condition::default()).await?;
         if let Ok(appended) = &appended {
             let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
         }
@@ -216,14 +228,14 @@ impl Commands {
         &self,
         drafts: Vec<Draft>,
         attribution: &Attribution,
-        fence: Option<Position>,
-        idempotency: Option<Idempotency>,
+        condition: Condition,
     ) -> Result<Result<Appended, Refused>, Problem> {
         let mut writes = Vec::with_capacity(drafts.len());
         for draft in drafts.into_iter().filter(|draft| !draft.is_empty()) {
             writes.push(self.scribe.compose(draft, attribution).await?);
         }
-        let append = Append { writes, fence, not_after: None, idempotency, budget: None };
+        let Condition { fence, not_after, idempotency } = condition;
+        let append = Append { writes, fence, not_after, idempotency, budget: None };
         Ok(self.journal.append(append).await)
     }
 

@@ -12,8 +12,10 @@ mod operator;
 mod owned;
 mod problems;
 mod refusals;
+mod routes;
 mod schemas;
 mod sessions;
+mod strict;
 mod time;
 mod tool_calls;
 mod tool_servers;
@@ -24,14 +26,16 @@ mod written;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
 use tollbook_journal::Position;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+use crate::app::App;
 use crate::clock::Clock;
 use crate::problem::{Problem, REQUEST_ID};
 
@@ -58,9 +62,18 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .configure(operator::configure);
 }
 
-/// What is asked for at a path that there isn't.
+/// What is asked for at a path that there isn't, or by a method that it hasn't.
 pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
-    no_route(request.method().as_str(), request.path()).error_response()
+    let (method, path) = (request.method().as_str(), request.path());
+    let Some(allowed) = routes::allowed(path) else { return no_route(method, path).error_response() };
+    let mut response = no_method(method, path).error_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn no_method(method: &str, path: &str) -> Problem {
+    let detail = format!("{method} is not offered at {path}.");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", "Method not allowed", detail)
 }
 
 fn no_route(method: &str, path: &str) -> Problem {
@@ -78,6 +91,8 @@ pub async fn edge(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = Clock::fresh_id::<Uuid>().to_string();
     let (method, path) = (request.method().clone(), request.path().to_owned());
+    let app = request.app_data::<Data<App>>().cloned();
+    let open = app.as_ref().map(|app| app.calls.open().token());
     REQUEST_ID
         .scope(id.clone(), async move {
             let mut response = next.call(request).await?.map_into_boxed_body();
@@ -87,6 +102,10 @@ pub async fn edge(
             if let Ok(value) = HeaderValue::from_str(&id) {
                 response.headers_mut().insert(REQUEST, value);
             }
+            if app.is_some_and(|app| app.draining.is_cancelled()) {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            drop(open);
             Ok(response)
         })
         .await
@@ -102,10 +121,7 @@ fn refusal(response: &HttpResponse, method: &str, path: &str) -> Option<Problem>
     }
     Some(match status {
         StatusCode::NOT_FOUND => no_route(method, path),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let detail = format!("{method} is not offered at {path}.");
-            Problem::new(status, "method.not_allowed", "Method not allowed", detail)
-        }
+        StatusCode::METHOD_NOT_ALLOWED => no_method(method, path),
         status if status.is_client_error() => {
             let title = status.canonical_reason().unwrap_or("The request is not valid");
             Problem::new(status, "request.invalid", title, "The request is not one that can be read.")

@@ -1,4 +1,8 @@
 //! Black-box tests: through HTTP and the command, on both books, with real components.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub)]
 
+mod cli;
+mod gateway;
 mod house;
+mod http;

@@ -90,8 +90,8 @@ enum Status {
 struct ApiKeyCreated {
     #[serde(flatten)]
     api_key: ApiKeyView,
-    /// The key itself, shown this once.
-    #[schema(examples("tbk_key_…"))]
+    /// The key itself, shown this once. Absent in the answer to a repeated request.
+    #[schema(required = false, examples("tbk_key_…"))]
     key: String,
 }
 
@@ -105,7 +105,7 @@ struct Which {
 }
 
 impl ApiKeyView {
-    fn of(row: ApiKeyRow, texts: &Texts, at: DateTime<Utc>) -> Self {
+    fn of(row: &ApiKeyRow, texts: &Texts, at: DateTime<Utc>) -> Self {
         Self {
             id: row.id.0,
             prefix: prefix(&row.credential_id),
@@ -220,7 +220,7 @@ async fn list(
     }
     let page = views::page::<ApiKeys>(&app, workspace.0, terms, Order::OldestFirst, &listing.paging).await?;
     let texts = views::texts(&app, page.rows.iter().flat_map(pointers)).await?;
-    Ok(Json(page.map(|row| ApiKeyView::of(row, &texts, at))))
+    Ok(Json(page.map(|row| ApiKeyView::of(&row, &texts, at))))
 }
 
 /// One API key.
@@ -239,7 +239,7 @@ async fn get(
     let row = views::one::<ApiKeys>(&app, workspace.0, id.0, query.min_position).await?;
     let row = row.ok_or_else(|| Problem::not_found("API key"))?;
     let texts = views::texts(&app, pointers(&row)).await?;
-    Ok(Json(ApiKeyView::of(row, &texts, app.clock.now())))
+    Ok(Json(ApiKeyView::of(&row, &texts, app.clock.now())))
 }
 
 /// Ends an API key for good, at once and everywhere, and every session that was made with it. Twice is

@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use futures::future::{LocalBoxFuture, Ready, ready};
 use serde::de::DeserializeOwned;
 
+use super::strict::Strict;
 use crate::commands::Repeatable;
 use crate::problem::Problem;
 
@@ -55,7 +56,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             }
             // A body that has no required member may be left out.
             let text: &[u8] = if empty { b"{}" } else { &bytes };
-            let value = parse(text)?;
+            let Strict(value) = parse(text)?;
             Ok(Self { value, repeatable: repeatable(&request, &bytes)? })
         })
     }

@@ -21,6 +21,7 @@ use super::body::{Body, Ids, Query};
 use super::cursor::{Freshness, Listing, Paging};
 use super::owned;
 use super::refusals::{ReadRefusals, WriteRefusals};
+use super::strict::Strict;
 use super::time::Time;
 use super::views::{self, Texts};
 use super::written::{Page, Written, object, written};
@@ -45,8 +46,8 @@ struct NewLoadout {
     #[schema(min_length = 1, max_length = 100, examples("Research"))]
     name: String,
     /// 1 to 500 tools.
-    #[schema(min_items = 1, max_items = 500)]
-    tools: Vec<WantedTool>,
+    #[schema(min_items = 1, max_items = 500, value_type = Vec<WantedTool>)]
+    tools: Vec<Strict<WantedTool>>,
 }
 
 /// A loadout's next version.
@@ -54,8 +55,8 @@ struct NewLoadout {
 #[serde(deny_unknown_fields)]
 struct NewVersion {
     /// 1 to 500 tools.
-    #[schema(min_items = 1, max_items = 500)]
-    tools: Vec<WantedTool>,
+    #[schema(min_items = 1, max_items = 500, value_type = Vec<WantedTool>)]
+    tools: Vec<Strict<WantedTool>>,
 }
 
 /// A loadout, as its newest version stands.

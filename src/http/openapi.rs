@@ -1,6 +1,7 @@
-//! The description of the REST interface (OpenAPI 3.1): generated from the handlers, committed as
+//! The description of the REST interface (`OpenAPI` 3.1): generated from the handlers, committed as
 //! `openapi/tollbook.json`, served at `/openapi.json`, readable at `/docs`.
 
+mod complete;
 #[cfg(test)]
 mod tests;
 
@@ -8,15 +9,13 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as Actix, HttpResponse};
 use utoipa::Modify;
 use utoipa::OpenApi;
-use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, RefOr, Required};
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::problem::Problem;
+use complete::complete;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -83,51 +82,4 @@ pub fn serve(config: &mut ServiceConfig, document: Document) {
         )
         .route("/docs", web::get().to(page))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document));
-}
-
-/// Adds what all operations of a kind have in common: nobody can forget it there.
-fn complete(mut document: Document) -> Document {
-    for item in document.paths.paths.values_mut() {
-        let PathItem { post, patch, delete, .. } = item;
-        for operation in [&mut *post, patch, delete].into_iter().flatten() {
-            answers_with_position(operation);
-        }
-        if let Some(operation) = post {
-            takes_idempotency_key(operation);
-        }
-    }
-    document
-}
-
-fn takes_idempotency_key(operation: &mut Operation) {
-    let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).max_length(Some(255));
-    let description = "Makes the request repeatable for a day: the same key and body are given the first answer, \
-                       another body a 409. Scoped to caller and route.";
-    let parameter = ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(description))
-        .schema(Some(text.build()));
-    operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
-}
-
-fn answers_with_position(operation: &mut Operation) {
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && status.starts_with('2')
-        {
-            response.headers.insert("Tollbook-Position".to_owned(), RefOr::T(position()));
-        }
-    }
-}
-
-fn position() -> Header {
-    let number = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)).minimum(Some(0));
-    HeaderBuilder::new()
-        .schema(Some(number.build()))
-        .description(Some(
-            "Where the write stands in the book: `min_position` for reads that must include it.",
-        ))
-        .build()
 }

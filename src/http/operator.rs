@@ -155,11 +155,11 @@ async fn rebuild(
         tracing::error!(%error, projection = name, "a rebuild ended badly");
         Problem::internal()
     })?;
-    let rebuilt = rebuilt.map_err(not_rebuilt)?;
+    let rebuilt = rebuilt.map_err(|error| not_rebuilt(&error))?;
     Ok(Json(Rebuilt { name, version: rebuilt.version.to_string(), position: rebuilt.position.0 }))
 }
 
-fn not_rebuilt(error: RebuildError) -> Problem {
+fn not_rebuilt(error: &RebuildError) -> Problem {
     match error {
         RebuildError::Unknown(_) => Problem::not_found("projection"),
         RebuildError::Stopped { .. } => {

@@ -18,7 +18,7 @@ pub(super) struct WriteRefusals;
 pub(super) struct UpstreamRefusals;
 
 const READ: [(&str, &str); 5] = [
-    ("400", "The path or the query is malformed"),
+    ("400", "The request is malformed; `code` and `detail` say what and where"),
     ("401", "There is no credential, or none that is in force"),
     ("403", "The credential does not carry the scope that is named"),
     ("404", "There is no such thing, or it is somebody else's"),

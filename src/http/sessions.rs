@@ -73,7 +73,7 @@ async fn list(
     let texts = views::texts(&app, page.rows.iter().flat_map(pointers)).await?;
     Ok(Json(page.map(|row| {
         let state = state(&row);
-        SessionView::of(row, state, &texts, &app.config.public_url)
+        SessionView::of(&row, state, &texts, &app.config.public_url)
     })))
 }
 
@@ -118,7 +118,7 @@ async fn get(
     let texts = views::texts(&app, pointers(&row)).await?;
     let at = app.clock.now();
     let state = app.authority.look(|live| State::of(live, &row, at));
-    Ok(Json(SessionView::of(row, state, &texts, &app.config.public_url)))
+    Ok(Json(SessionView::of(&row, state, &texts, &app.config.public_url)))
 }
 
 /// Ends a session for good, at once and everywhere. Twice is harmless.

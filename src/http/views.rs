@@ -12,6 +12,7 @@ use super::cursor::{self, Paging, wait_for};
 use super::problems;
 use super::written::Page;
 use crate::app::App;
+use crate::authority::Live;
 use crate::problem::Problem;
 use crate::reveal::{Revealed, reveal, reveal_one};
 
@@ -29,7 +30,8 @@ impl<R> RowPage<R> {
 }
 
 /// One row of a workspace's ([`tollbook_journal::INSTANCE`] for what belongs to none), once the read
-/// model has what `min_position` asks for.
+/// model has what `min_position` asks for. That there is none is said by no older state than the one
+/// that let the caller in.
 pub(super) async fn one<P: Projection>(
     app: &App,
     workspace: Uuid,
@@ -37,7 +39,13 @@ pub(super) async fn one<P: Projection>(
     min_position: Option<u64>,
 ) -> Result<Option<P::Row>, Problem> {
     wait_for(app, P::NAME, min_position).await?;
-    let listed = app.views.get::<P>(workspace, &id.to_string()).await.map_err(unreadable)?;
+    let key = id.to_string();
+    let mut listed = app.views.get::<P>(workspace, &key).await.map_err(unreadable)?;
+    if listed.is_none() {
+        let known = app.authority.look(Live::next).0.checked_sub(1);
+        wait_for(app, P::NAME, known).await?;
+        listed = app.views.get::<P>(workspace, &key).await.map_err(unreadable)?;
+    }
     Ok(listed.map(|listed| listed.row))
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::body::{Body, Ids, Query};
 use super::cursor::{Freshness, Paging};
 use super::refusals::{ReadRefusals, WriteRefusals};
+use super::strict::Strict;
 use super::time::Time;
 use super::views::{self, Texts};
 use super::words::{Renamed, Renaming};
@@ -42,7 +43,8 @@ struct NewWorkspace {
     #[schema(min_length = 1, max_length = 100, examples("Acme"))]
     name: String,
     /// Its first owner; without one, nobody can use it.
-    owner: Option<NewOwner>,
+    #[schema(value_type = Option<NewOwner>)]
+    owner: Option<Strict<NewOwner>>,
 }
 
 /// A workspace's first owner.

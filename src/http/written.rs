@@ -20,7 +20,8 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
-/// The answer to a write, for the document: handlers answer with what [`crate::commands`] made.
+/// The answer to a write.
+// For the document only: handlers answer with what `commands` made.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Written<T> {
     /// What it is about.

@@ -17,6 +17,8 @@ use tollbook_projections::ToolServers;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::super::cursor::PATIENCE;
+use super::super::strict::Strict;
 use super::super::{owned, views};
 use crate::app::App;
 use crate::authority::Live;
@@ -63,7 +65,7 @@ pub(super) async fn choosing(
     caller: Caller,
     workspace: WorkspaceId,
     repeatable: Option<&Repeatable>,
-    wanted: &[WantedTool],
+    wanted: &[Strict<WantedTool>],
     plan: impl Fn(&Live, DateTime<Utc>, Chosen) -> Result<Plan, Problem>,
 ) -> Result<Done, Problem> {
     let operation = Operation::ManageLoadouts;
@@ -88,7 +90,7 @@ pub(super) async fn choosing(
 }
 
 /// Opens the names and the newest definitions of the servers that are named.
-async fn open(app: &App, workspace: WorkspaceId, wanted: &[WantedTool]) -> Result<Servers, Problem> {
+async fn open(app: &App, workspace: WorkspaceId, wanted: &[Strict<WantedTool>]) -> Result<Servers, Problem> {
     let mut servers = Servers::new();
     for (index, tool) in wanted.iter().enumerate() {
         let id = ToolServerId(tool.tool_server_id);
@@ -99,14 +101,12 @@ async fn open(app: &App, workspace: WorkspaceId, wanted: &[WantedTool]) -> Resul
             owned::registration(live, workspace, id)?;
             Ok((live.address_of(id), live.offered_by(id)))
         };
-        let (registered_at, offered_at) = match app.authority.look(known) {
-            Ok(known) => known,
+        if app.authority.look(known).is_err() {
             // It may be younger than this replica's state.
-            Err(_) => {
-                app.authority.catch_up_with_head(super::super::cursor::PATIENCE).await?;
-                app.authority.look(known).map_err(|problem: Problem| at_tool(index, problem))?
-            }
-        };
+            app.authority.catch_up_with_head(PATIENCE).await?;
+        }
+        let known = app.authority.look(known);
+        let (registered_at, offered_at) = known.map_err(|problem: Problem| at_tool(index, problem))?;
         let min_position = registered_at.map(|position| position.0);
         let row = views::one::<ToolServers>(app, workspace.0, id.0, min_position).await?;
         let name = row.and_then(|row| row.name);
@@ -127,7 +127,7 @@ fn at_tool(index: usize, mut problem: Problem) -> Problem {
 fn choose(
     live: &Live,
     workspace: WorkspaceId,
-    wanted: &[WantedTool],
+    wanted: &[Strict<WantedTool>],
     servers: &Servers,
 ) -> Result<Chosen, Problem> {
     let names = agent_names(&candidates(wanted, servers))
@@ -149,8 +149,8 @@ fn choose(
     Ok(Chosen { tools, definitions })
 }
 
-fn candidates<'a>(wanted: &'a [WantedTool], servers: &'a Servers) -> Vec<Candidate<'a>> {
-    let candidate = |tool: &'a WantedTool| Candidate {
+fn candidates<'a>(wanted: &'a [Strict<WantedTool>], servers: &'a Servers) -> Vec<Candidate<'a>> {
+    let candidate = |tool: &'a Strict<WantedTool>| Candidate {
         server: servers.get(&ToolServerId(tool.tool_server_id)).map_or("", |opened| opened.name.as_str()),
         tool: &tool.tool,
         wanted: tool.name.as_deref(),

@@ -44,6 +44,8 @@ fn every_operation_says_what_it_is_for_and_what_it_answers() {
         let good = responses.iter().find(|(status, _)| status.starts_with('2'));
         let (_, good) = good.unwrap_or_else(|| panic!("{method} {path} has no good answer"));
         assert!(good["content"]["application/json"]["schema"].is_object(), "{method} {path} has no schema");
+        let described = responses.values().all(|response| response["description"].is_string());
+        assert!(described, "{method} {path} has an answer without a description");
     }
 }
 
@@ -97,6 +99,22 @@ fn every_list_is_paged_and_every_read_takes_a_position() {
 }
 
 #[test]
+fn every_path_parameter_is_described() {
+    let document = json();
+    for (method, path, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let described: Vec<&str> = parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        let named: Vec<&str> =
+            path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect();
+        assert_eq!(described, named, "{method} {path}");
+    }
+}
+
+#[test]
 fn every_schema_that_is_named_is_there() {
     let document = json();
     let mut open = vec![&document];
@@ -113,4 +131,16 @@ fn every_schema_that_is_named_is_there() {
             _ => {}
         }
     }
+}
+
+/// The file is made anew with `UPDATE_GOLDEN=1`, or `make openapi`.
+#[test]
+fn committed_document_is_the_one_that_is_served() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/tollbook.json");
+    let now = format!("{}\n", document().to_pretty_json().unwrap());
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &now).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == now, "openapi/tollbook.json is stale: make openapi");
 }

@@ -52,8 +52,9 @@ struct NewSession {
 struct SessionCreated {
     #[serde(flatten)]
     session: SessionView,
-    /// The session's credential, shown this once: `Authorization: Bearer` at its URL.
-    #[schema(examples("tbk_ses_…"))]
+    /// The session's credential, shown this once: `Authorization: Bearer` at its URL. Absent in the
+    /// answer to a repeated request.
+    #[schema(required = false, examples("tbk_ses_…"))]
     token: String,
 }
 

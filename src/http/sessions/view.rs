@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tollbook_aggregates::SessionId;
-use tollbook_aggregates::access::{self, Caller, Denial};
+use tollbook_aggregates::access::{self, Caller, Denial, World as _};
 use tollbook_projections::{Sealed, SessionRow, SessionStatus};
 use url::Url;
 use utoipa::ToSchema;
@@ -69,7 +69,11 @@ impl State {
     pub(super) const OPEN: Self = Self { status: Status::Open, because: None };
 
     pub(super) fn of(live: &Live, row: &SessionRow, at: DateTime<Utc>) -> Self {
-        let refused = access::use_session(live, Caller::Session(row.id), row.id, at).map(drop).err();
+        let loadout = live.loadout(row.loadout_id).version(row.loadout_version);
+        let refused = match access::use_session(live, Caller::Session(row.id), row.id, at) {
+            Ok(_) => loadout.is_none().then_some(Denial::LoadoutRemoved),
+            Err(denial) => Some(denial),
+        };
         let status = match refused {
             None => Status::Open,
             Some(Denial::SessionRevoked) => Status::Revoked,
@@ -87,7 +91,7 @@ impl State {
 }
 
 impl SessionView {
-    pub(super) fn of(row: SessionRow, state: State, texts: &Texts, public_url: &Url) -> Self {
+    pub(super) fn of(row: &SessionRow, state: State, texts: &Texts, public_url: &Url) -> Self {
         Self {
             id: row.id.0,
             url: session_url(public_url, row.id),

@@ -20,7 +20,8 @@ use crate::authn::Authenticated;
 use crate::calls::{CallRefused, OpenCall, Question};
 use crate::commands::Repeatable;
 use crate::forward::{Ended, collect};
-use crate::mcp::RpcError;
+use crate::mcp::message::DEPTH_MAX;
+use crate::mcp::{RpcError, within_depth};
 use crate::problem::{Problem, request_id};
 use crate::upstream::{Lane, UpstreamCall, UpstreamError};
 
@@ -123,6 +124,10 @@ pub(in super::super) fn question(
     if arguments.as_deref().is_some_and(|arguments| !arguments.get().starts_with('{')) {
         return Err(Problem::bad_request("body.malformed", "`arguments` must be an object."));
     }
+    if arguments.as_deref().is_some_and(|arguments| !within_depth(arguments.get(), DEPTH_MAX)) {
+        let detail = format!("`arguments` are nested deeper than {DEPTH_MAX}.");
+        return Err(Problem::bad_request("body.malformed", detail));
+    }
     Ok(Question {
         session_id,
         caller,
@@ -215,7 +220,7 @@ async fn repeated(
         return Err(problems::call_refused(CallRefused::Denied { denial, position }));
     }
     let kept = app.commands.repeat_call(caller, workspace, repeatable, position, same_request, answer);
-    Ok(answered(position, &*kept.await?))
+    Ok(answered(position, &kept.await?))
 }
 
 /// The refusal that stands at this position, if it is one.

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::super::body::{Body, Ids};
 use super::super::refusals::WriteRefusals;
+use super::super::strict::Strict;
 use super::super::time::Time;
 use super::super::written::{Written, object, written};
 use super::{ToolServerStatus, ToolServerView, header};
@@ -44,10 +45,11 @@ struct NewToolServer {
     #[schema(min_length = 1, max_length = 100, examples("Wiki"))]
     name: String,
     /// Its MCP endpoint, `https:` (or `http:` where the operator allows private addresses).
-    #[schema(required, examples("https://tools.example/mcp"))]
+    #[schema(required, value_type = String, examples("https://tools.example/mcp"))]
     url: Option<String>,
     /// How calls to it are authorized; not at all, when absent.
-    auth: Option<NewAuth>,
+    #[schema(value_type = Option<NewAuth>)]
+    auth: Option<Strict<NewAuth>>,
     #[serde(default)]
     #[schema(ignore)]
     provider: Option<IgnoredAny>,
@@ -110,7 +112,7 @@ pub(super) async fn register(
     let operation = Operation::ManageToolServers;
     app.commands.allow(caller.0, Some(workspace), operation).await?;
     let url = address(&app, &body)?;
-    let header = wanted_header(body.auth.as_ref())?;
+    let header = wanted_header(body.auth.as_deref())?;
     let id: ToolServerId = Clock::fresh_id();
     let authorization = match header {
         None => Authorization::None,

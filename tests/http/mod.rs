@@ -1,0 +1,34 @@
+//! Each resource of the REST interface, on both books.
+
+mod api_keys;
+mod audit;
+mod authorize;
+mod given;
+mod loadouts;
+mod malformed;
+mod operations;
+mod operator;
+mod repetition;
+mod sessions;
+mod tool_calls;
+mod tool_servers;
+mod workspaces;
+
+/// Each promise is kept on SQLite and on PostgreSQL.
+macro_rules! on_both_books {
+    ($($promise:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$promise(crate::house::TestHouse::sqlite().await).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$promise(crate::house::TestHouse::postgres().await).await;
+            })*
+        }
+    };
+}
+use on_both_books;
