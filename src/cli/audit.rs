@@ -60,7 +60,7 @@ impl Audit {
         match self.action {
             Action::Tail { filters, limit, follow } => {
                 let query = filters.query(&rooms).await?;
-                let mut events = find(&rooms, &query, limit).await?;
+                let mut events = find(&rooms, &up_to_date(&rooms, &query).await?, limit).await?;
                 events.reverse();
                 if follow {
                     return go_on(context, &rooms, query, &events).await;
@@ -70,6 +70,7 @@ impl Audit {
             Action::Search { filters, span, limit } => {
                 let mut query = filters.query(&rooms).await?;
                 query.extend(span.query());
+                let query = up_to_date(&rooms, &query).await?;
                 context.output.list(&find(&rooms, &query, limit).await?, &COLUMNS)
             }
         }
@@ -81,6 +82,15 @@ type Query = Vec<(&'static str, String)>;
 async fn find(rooms: &Rooms, query: &Query, limit: usize) -> Result<Vec<Value>, Failure> {
     let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
     rooms.client.list(&rooms.path(&["audit", "events"]), &query, limit).await
+}
+
+/// Events are found by an index that follows the book: what stands there by now is waited for.
+async fn up_to_date(rooms: &Rooms, query: &Query) -> Result<Query, Failure> {
+    let mut query = query.clone();
+    if let Some(newest) = end(rooms).await?.checked_sub(1) {
+        query.push(("min_position", newest.to_string()));
+    }
+    Ok(query)
 }
 
 /// Shows `events`, and then whatever is added.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
+use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
@@ -65,20 +66,38 @@ impl Client {
         self.send(|| self.http.request(Method::GET, url.clone()).query(query)).await
     }
 
-    /// Writes. Every try carries the same key, so that what was done is not done twice.
-    pub(super) async fn write(&self, method: Method, path: &[&str], body: &Value) -> Result<Value, Failure> {
+    /// Makes something, or does something to it.
+    pub(super) async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<Value, Failure> {
+        self.write(Method::POST, path, Some(body)).await
+    }
+
+    /// Changes something.
+    pub(super) async fn patch(&self, path: &[&str], body: &impl Serialize) -> Result<Value, Failure> {
+        self.write(Method::PATCH, path, Some(body)).await
+    }
+
+    /// Takes something out.
+    pub(super) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.write(Method::DELETE, path, None::<&()>).await
+    }
+
+    /// Every try carries the same key, so that what was done is not done twice.
+    async fn write(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&impl Serialize>,
+    ) -> Result<Value, Failure> {
         let url = self.url(path)?;
         let key = Clock::fresh_id::<Uuid>().to_string();
         self.send(|| {
             let request = self.http.request(method.clone(), url.clone()).header("Idempotency-Key", &key);
-            if body.is_null() { request } else { request.json(body) }
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
         })
         .await
-    }
-
-    /// Makes something.
-    pub(super) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
-        self.write(Method::POST, path, body).await
     }
 
     /// All items of a list, or its first `most`.
@@ -110,10 +129,15 @@ impl Client {
     /// Waits until the list at `path` shows what `written` says was written, so that the next command
     /// finds it. A list that doesn't get there in time is no failure: the write was done.
     pub(super) async fn settle(&self, path: &[&str], written: &Value) {
-        let position = text_of(written, "position");
-        if !position.is_empty() {
-            let _ = self.get(path, &[("limit", "1"), ("min_position", &position)]).await;
+        if let Some(position) = written.get("position").and_then(Value::as_u64) {
+            self.settle_at(path, position).await;
         }
+    }
+
+    /// Waits until the list at `path` shows what stands at `position`, or doesn't in time.
+    pub(super) async fn settle_at(&self, path: &[&str], position: u64) {
+        let position = position.to_string();
+        let _ = self.get(path, &[("limit", "1"), ("min_position", &position)]).await;
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {

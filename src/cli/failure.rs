@@ -25,11 +25,13 @@ pub(super) struct Failure {
     message: String,
     /// The problem's code, when the service answered with one.
     code: Option<String>,
+    /// Where the refusal stands in the book, when it was recorded.
+    position: Option<u64>,
 }
 
 impl Failure {
     fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), code: None }
+        Self { exit, message: message.into(), code: None, position: None }
     }
 
     /// It was tried and didn't work.
@@ -55,6 +57,11 @@ impl Failure {
     /// Is this the service's problem of that code?
     pub(super) fn has_code(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+
+    /// Where the refusal stands in the book, when it was recorded.
+    pub(super) fn position(&self) -> Option<u64> {
+        self.position
     }
 
     /// What the line on standard error says.
@@ -93,7 +100,8 @@ impl From<Problem> for Failure {
         if problem.status >= 500 {
             message = format!("{message} (request {})", problem.request_id);
         }
-        Self { exit, message: format!("{message} [{}]", problem.code), code: Some(problem.code) }
+        let message = format!("{message} [{}]", problem.code);
+        Self { exit, message, code: Some(problem.code), position: problem.position }
     }
 }
 

@@ -3,7 +3,6 @@
 mod selection;
 
 use clap::{Args, Subcommand};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -104,7 +103,7 @@ impl Loadout {
             Action::Remove(which) => {
                 let id = rooms.loadout(&which.loadout).await?;
                 let path = rooms.path(&[LIST, &id]);
-                let removed = rooms.client.write(Method::DELETE, &path, &Value::Null).await?;
+                let removed = rooms.client.delete(&path).await?;
                 rooms.client.settle(&rooms.path(&[LIST]), &removed).await;
                 context.output.one(&removed, people)
             }

@@ -3,7 +3,6 @@
 use std::io::Read as _;
 
 use clap::{Args, Subcommand};
-use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -105,14 +104,14 @@ impl Server {
             Action::Rename { which, name } => {
                 let id = rooms.server(&which.server).await?;
                 let body = json!({ "name": name });
-                let renamed = rooms.client.write(Method::PATCH, &rooms.path(&[LIST, &id]), &body).await?;
+                let renamed = rooms.client.patch(&rooms.path(&[LIST, &id]), &body).await?;
                 rooms.client.settle(&rooms.path(&[LIST]), &renamed).await;
                 context.output.one(&renamed, people)
             }
             Action::Remove(which) => {
                 let id = rooms.server(&which.server).await?;
                 let path = rooms.path(&[LIST, &id]);
-                let removed = rooms.client.write(Method::DELETE, &path, &Value::Null).await?;
+                let removed = rooms.client.delete(&path).await?;
                 rooms.client.settle(&rooms.path(&[LIST]), &removed).await;
                 context.output.one(&removed, people)
             }

@@ -1,7 +1,6 @@
 //! `tollbook workspace`
 
 use clap::{Args, Subcommand};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -66,7 +65,7 @@ impl Workspace {
                 let (client, _) = context.client()?;
                 let id = find(&client, &PATH, "workspace", "name", &workspace).await?;
                 let path = ["v1", "workspaces", &id];
-                let renamed = client.write(Method::PATCH, &path, &json!({ "name": name })).await?;
+                let renamed = client.patch(&path, &json!({ "name": name })).await?;
                 client.settle(&PATH, &renamed).await;
                 context.output.one(&renamed, people)
             }

@@ -3,13 +3,15 @@
 use std::io::Read as _;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::LIST;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::fields::{list_of, text_of, time_of};
-use crate::cli::output::{Column, pretty, printable};
+use crate::cli::output::{self, Column, pretty, printable};
 use crate::cli::resolve::{MOST, Rooms};
 
 /// The longest arguments that are read from standard input.
@@ -31,17 +33,42 @@ impl Call {
     pub(super) async fn run(self, context: &Context, rooms: &Rooms) -> Result<(), Failure> {
         let arguments = arguments(self.arguments)?;
         let id = rooms.session(&self.session).await?;
-        let body = json!({ "tool": self.tool, "arguments": arguments });
-        let answer = rooms.client.post(&rooms.path(&[LIST, &id, "tool-calls"]), &body).await?;
-        context.output.one(&answer, |answer| answer_of(answer.get("result").unwrap_or(&Value::Null)))?;
-        let failed =
-            answer.get("result").and_then(|result| result.get("isError")) == Some(&Value::Bool(true));
-        if failed {
-            Err(Failure::failed(format!("the tool `{}` says that it failed", self.tool)))
-        } else {
-            Ok(())
+        let path = rooms.path(&[LIST, &id, "tool-calls"]);
+        let asked = Asked { tool: &self.tool, arguments: &arguments };
+        let answer = rooms.client.post(&path, &asked).await;
+        match &answer {
+            Ok(answer) => rooms.client.settle(&path, answer).await,
+            Err(refused) => {
+                if let Some(position) = refused.position() {
+                    rooms.client.settle_at(&path, position).await;
+                }
+            }
         }
+        let answer = answer?;
+        if let Some(error) = answer.get("error") {
+            if context.output.json {
+                output::json(&answer)?;
+            }
+            let (outcome, why) = (text_of(&answer, "outcome"), text_of(error, "message"));
+            let code = text_of(error, "code");
+            return Err(Failure::failed(format!(
+                "the call was permitted, and then {outcome}: {why} [{code}]"
+            )));
+        }
+        let result = answer.get("result").unwrap_or(&Value::Null);
+        context.output.one(&answer, |_| answer_of(result))?;
+        if result.get("isError") == Some(&Value::Bool(true)) {
+            return Err(Failure::failed(format!("the tool `{}` says that it failed", self.tool)));
+        }
+        Ok(())
     }
+}
+
+/// What is asked for; the arguments go out as they were written, digit by digit.
+#[derive(Serialize)]
+struct Asked<'a> {
+    tool: &'a str,
+    arguments: &'a RawValue,
 }
 
 /// The calls made on a session.
@@ -59,7 +86,7 @@ pub(super) async fn list(context: &Context, rooms: &Rooms, session: &str) -> Res
     context.output.list(&calls, &columns)
 }
 
-fn arguments(given: String) -> Result<Value, Failure> {
+fn arguments(given: String) -> Result<Box<RawValue>, Failure> {
     let text = if given == "-" {
         let mut text = String::new();
         let read = std::io::stdin().take(ARGUMENTS_MAX).read_to_string(&mut text);
@@ -68,10 +95,12 @@ fn arguments(given: String) -> Result<Value, Failure> {
     } else {
         given
     };
-    match serde_json::from_str(&text) {
-        Ok(arguments @ Value::Object(_)) => Ok(arguments),
-        Ok(_) => Err(Failure::usage("the arguments must be a JSON object")),
-        Err(error) => Err(Failure::usage(format!("the arguments are no JSON: {error}"))),
+    let no_json = |error| Failure::usage(format!("the arguments are no JSON: {error}"));
+    let arguments: Box<RawValue> = serde_json::from_str(text.trim()).map_err(no_json)?;
+    if arguments.get().starts_with('{') {
+        Ok(arguments)
+    } else {
+        Err(Failure::usage("the arguments must be a JSON object"))
     }
 }
 
@@ -90,6 +119,8 @@ pub(in crate::cli) fn answer_of(result: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -102,7 +133,8 @@ mod tests {
 
     #[test]
     fn arguments_are_a_json_object() {
-        assert!(arguments(r#"{"a":1}"#.to_owned()).is_ok());
+        let exact = r#"{"a":1.10, "id":12345678901234567890123}"#;
+        assert_eq!(arguments(format!(" {exact}\n")).unwrap().get(), exact);
         for bad in ["[]", "1", "{", ""] {
             assert!(arguments(bad.to_owned()).is_err(), "{bad}");
         }

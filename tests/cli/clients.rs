@@ -1,0 +1,153 @@
+//! Commands against a running service.
+
+use std::io::{BufRead as _, BufReader};
+
+use serde_json::{Value, json};
+use tollbook_testkit::node::{Settings, Upstream};
+
+use super::machine::{Machine, Service};
+
+/// A service with the sample registered as `sample`, and a loadout `l` of two of its tools.
+fn ready() -> (Machine, Service) {
+    let mut machine = Machine::new();
+    let service = machine.settle();
+    machine.run(&["server", "add", "sample", &machine.sample()]).ok();
+    machine.run(&["loadout", "create", "l", "--tool", "sample/add", "--tool", "sample/echo=say"]).ok();
+    (machine, service)
+}
+
+fn names(list: &Value, member: &str) -> Vec<String> {
+    let items = list["items"].as_array().unwrap().iter();
+    items.map(|item| item[member].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_session_is_made_called_and_ended() {
+    let (machine, _service) = ready();
+    let made =
+        machine.run(&["session", "create", "--loadout", "l", "--label", "s", "--expires-in", "1h", "--json"]);
+    let made = made.json();
+    assert!(made["token"].as_str().unwrap().starts_with("tbk_ses_"));
+    assert_eq!(machine.run(&["session", "call", "s", "say", r#"{"text":"hello"}"#]).ok(), "hello\n");
+    assert_eq!(
+        machine.run_with(&["session", "call", "s", "add", "-"], r#"{"a":1,"b":2}"#).ok(),
+        "{\"sum\":3.0}\n"
+    );
+
+    let refused = machine.run(&["session", "call", "s", "delete_everything"]).fails(4);
+    assert!(refused.contains("[tool.not_in_loadout]"), "{refused}");
+    machine.run(&["session", "revoke", "s", "--reason", "enough"]).ok();
+    machine.run(&["session", "revoke", "s"]).ok();
+    let refused = machine.run(&["session", "call", "s", "add", "{}"]).fails(4);
+    assert!(refused.contains("`tollbook session create --loadout"), "{refused}");
+
+    let calls = machine.run(&["session", "calls", "s", "--json"]).json();
+    assert_eq!(names(&calls, "decision").iter().filter(|decision| *decision == "deny").count(), 2);
+    let shown = machine.run(&["session", "get", made["id"].as_str().unwrap(), "--json"]).json();
+    assert_eq!((&shown["status"], &shown["label"]), (&json!("revoked"), &json!("s")));
+    assert!(machine.run(&["session", "list", "--status", "revoked"]).ok().contains("revoked"));
+}
+
+#[test]
+fn loadouts_have_versions_and_differences() {
+    let (machine, _service) = ready();
+    assert!(machine.run(&["loadout", "diff", "l"]).ok().contains("Nothing has changed"));
+    let next = machine.run(&["loadout", "change", "l", "--tool", "sample/*", "--json"]).json();
+    assert_eq!((&next["version"], next["tools"].as_array().unwrap().len()), (&json!(2), 4));
+    let pinned = machine.run(&["loadout", "change", "l", "--repin", "--json"]).json();
+    assert_eq!((&pinned["version"], &pinned["tools"]), (&json!(3), &next["tools"]));
+    machine.run(&["loadout", "remove", "l"]).ok();
+    assert!(machine.run(&["loadout", "get", "l"]).fails(1).contains("no loadout `l`"));
+}
+
+#[test]
+fn names_must_be_unambiguous_and_the_beginning_of_an_id_is_enough() {
+    let (machine, _service) = ready();
+    machine.run(&["server", "add", "sample", &machine.sample(), "--no-refresh"]).ok();
+    assert!(machine.run(&["server", "get", "sample"]).fails(1).contains("more than one tool server"));
+    let all = machine.run(&["server", "list", "--json"]).json();
+    let id = all["items"][0]["id"].as_str().unwrap();
+    assert_eq!(machine.run(&["server", "get", &id[..35], "--json"]).json()["id"], id);
+    machine.run(&["server", "rename", id, "other"]).ok();
+    machine.run(&["server", "tools", "other"]).ok();
+    machine.run(&["server", "refresh", "other"]).ok();
+    machine.run(&["server", "remove", "other"]).ok();
+    assert_eq!(names(&machine.run(&["server", "list", "--json"]).json(), "name"), ["sample"]);
+}
+
+#[test]
+fn a_key_carries_its_role_and_no_more_and_ends_when_it_is_revoked() {
+    let (mut machine, _service) = ready();
+    let made =
+        machine.run(&["key", "create", "--device-label", "reader", "--role", "auditor", "--json"]).json();
+    let owner = machine.run(&["key", "list", "--json"]).json();
+    assert_eq!(owner["items"].as_array().unwrap().len(), 2);
+    let of_owner = machine.get("TOLLBOOK_API_KEY").to_owned();
+
+    machine.set("TOLLBOOK_API_KEY", made["key"].as_str().unwrap());
+    machine.run(&["audit", "tail"]).ok();
+    let refused = machine.run(&["session", "create", "--loadout", "l"]).fails(4);
+    assert!(refused.contains("[insufficient_scope]"), "{refused}");
+    machine.set("TOLLBOOK_API_KEY", &of_owner);
+    machine.run(&["key", "revoke", "reader"]).ok();
+    machine.set("TOLLBOOK_API_KEY", made["key"].as_str().unwrap());
+    assert!(machine.run(&["audit", "tail"]).fails(3).contains("[credential.revoked]"));
+}
+
+#[test]
+fn the_book_is_shown_searched_and_followed() {
+    let (machine, _service) = ready();
+    let shown = machine.run(&["audit", "tail", "--limit", "2", "--json"]).json();
+    assert_eq!(names(&shown, "type"), ["tool_server.tools_refreshed", "loadout.created"]);
+    let found = machine.run(&["audit", "search", "--type", "loadout.created", "--json"]).json();
+    assert_eq!(names(&found, "type"), ["loadout.created"]);
+
+    let mut following =
+        machine.command(&["audit", "tail", "--follow", "--limit", "1", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines().map(|line| {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        event["type"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(lines.next().unwrap(), "loadout.created");
+    machine.run(&["session", "create", "--loadout", "l", "--label", "new"]).ok();
+    assert_eq!(lines.next().unwrap(), "session.created");
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
+#[test]
+fn operators_make_workspaces_and_rebuild_projections() {
+    let (machine, _service) = ready();
+    let made = machine.run(&["workspace", "create", "Second", "--owner", "Oskar", "--json"]).json();
+    assert!(made["api_key"].as_str().unwrap().starts_with("tbk_key_"));
+    machine.run(&["workspace", "rename", "Test", "First"]).ok();
+    assert_eq!(names(&machine.run(&["workspace", "list", "--json"]).json(), "name"), ["First"]);
+    assert!(machine.run(&["projection", "rebuild", "session"]).ok().contains("session"));
+    assert!(machine.run(&["projection", "rebuild", "nothing"]).fails(1).contains("[not_found]"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_comes_from_the_environment_or_from_standard_input_and_is_never_shown() {
+    let settings =
+        Settings { require_header: Some(("x-api-key".into(), "sesame-4711".into())), ..Settings::default() };
+    let upstream = Upstream::modern_with(&settings).await;
+    let mut machine = Machine::new();
+    let _service = machine.settle();
+    machine.set("WIKI_KEY", "sesame-4711");
+    let by_variable =
+        machine.run(&["server", "add", "one", upstream.url(), "--header", "x-api-key=WIKI_KEY", "--json"]);
+    let by_input = machine
+        .run_with(&["server", "add", "two", upstream.url(), "--header-stdin", "x-api-key"], "sesame-4711\n");
+    for added in [by_variable.ok(), by_input.ok()] {
+        assert!(added.contains("echo") && !added.contains("sesame"), "{added}");
+    }
+    let refused = machine.run(&["server", "add", "three", upstream.url()]);
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    assert!(refused.out.contains("three"), "it is registered all the same");
+    assert!(
+        machine
+            .run(&["server", "add", "four", upstream.url(), "--header", "x-api-key=NONE"])
+            .fails(2)
+            .contains("NONE")
+    );
+}

@@ -1,0 +1,10 @@
+//! The command, run as a process in an empty directory: what it prints, how it ends, what it leaves.
+
+mod bootstrap;
+mod clients;
+mod configuration;
+mod credentials;
+mod demo;
+mod machine;
+mod serving;
+mod tour;
