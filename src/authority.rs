@@ -138,6 +138,11 @@ impl Authority {
         tokens.entry(session).or_default().clone()
     }
 
+    /// Ends what is open on every session: the service stops.
+    pub fn end_open(&self) {
+        self.shared.cancel_where(|_, _| true);
+    }
+
     async fn wait(&self, within: Duration, until: impl Fn(&Standing) -> bool) -> Result<(), NotCaughtUp> {
         let mut standing = self.shared.standing.subscribe();
         if until(&standing.borrow()) {
@@ -222,7 +227,7 @@ impl Shared {
                 live.advance(page.next);
             }
             if page.events.iter().any(|event| event.narrows) {
-                self.cancel_where(|live, session| live.session_has_ended(session));
+                self.cancel_where(Live::session_has_ended);
             }
             if page.next >= page.head {
                 self.standing.send_replace(Standing { next: page.next, read_at: Some(asked_at) });
