@@ -101,6 +101,9 @@ async fn no_call_stands_behind_the_revocation_that_raced_it() {
     let together = rounds.iter().filter(|round| round.together).count();
     let stale = rounds.iter().filter(|round| round.stale).count();
     let violations = violations(&replicas[0]).await;
+    eprintln!(
+        "{together} of {ROUNDS} rounds raced, {stale} calls were stale, {violations} stand where they must not"
+    );
     assert!(together >= 1000, "only {together} of {ROUNDS} rounds raced");
     if cfg!(feature = "fence-off") {
         assert!(violations > 0, "without its fence the book let nothing through: the test shows nothing");
