@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -290,6 +291,8 @@ fn watch(dir: &Path) -> Watcher {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Not in our group: whoever ends the whole group of the tests must not end the watcher.
+        .process_group(0)
         .spawn();
     Watcher(child.expect("a shell starts"))
 }
