@@ -17,6 +17,8 @@ use super::settings::Settings;
 /// Where a service listens that nobody configured.
 const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 
+const EVERYWHERE: &str = "Everywhere";
+
 /// What lies in the data directory, and how it is found.
 const DATA_DIR: &str = "Where keys, the CLI's credential and, on SQLite, the book lie [env: TOLLBOOK_DATA_DIR] [default: ./tollbook-data]";
 
@@ -24,16 +26,16 @@ const DATA_DIR: &str = "Where keys, the CLI's credential and, on SQLite, the boo
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// The configuration file (default: tollbook.toml, if it is there).
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     /// The data directory, as `config` shows it.
-    #[arg(long, global = true, value_name = "DIR", help = DATA_DIR)]
+    #[arg(long, global = true, value_name = "DIR", help = DATA_DIR, help_heading = EVERYWHERE)]
     data_dir: Option<PathBuf>,
-    /// The service to talk to (default: the one that the CLI is signed in to).
-    #[arg(long, global = true, env = "TOLLBOOK_URL", value_name = "URL")]
+    /// The service to talk to [env: `TOLLBOOK_URL`] [default: the one that the CLI is signed in to].
+    #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
     url: Option<Url>,
     /// Print results as JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 
@@ -87,13 +89,25 @@ impl Context {
         self.signed_in(auth::operator_key)
     }
 
+    /// The service that was asked for. An empty variable is an unset one, as for every setting.
+    fn url(&self) -> Result<Option<Url>, Failure> {
+        if let Some(url) = &self.global.url {
+            return Ok(Some(url.clone()));
+        }
+        let variable = std::env::var("TOLLBOOK_URL").ok().filter(|url| !url.is_empty());
+        let malformed = |error| Failure::usage(format!("TOLLBOOK_URL is no URL: {error}"));
+        variable.map(|url| Url::parse(&url).map_err(malformed)).transpose()
+    }
+
     fn signed_in(
         &self,
         credential: impl Fn(&Path, Option<&Url>) -> Result<SignedIn, Failure>,
     ) -> Result<(Client, SignedIn), Failure> {
-        let signed_in = credential(&self.data_dir()?, self.global.url.as_ref())?;
-        let url = match (&self.global.url, &signed_in.url) {
-            (Some(url), _) | (None, Some(url)) => url.clone(),
+        let asked_for = self.url()?;
+        let signed_in = credential(&self.data_dir()?, asked_for.as_ref())?;
+        let url = match (asked_for, &signed_in.url) {
+            (Some(url), _) => url,
+            (None, Some(url)) => url.clone(),
             (None, None) => Url::parse(DEFAULT_URL).map_err(|error| Failure::failed(error.to_string()))?,
         };
         let client = Client::new(url, Some(signed_in.secret.clone()))?;

@@ -28,7 +28,7 @@ impl In {
     /// The client and the workspace's rooms.
     pub(super) async fn open(&self, context: &Context) -> Result<Rooms, Failure> {
         let (client, signed_in) = context.client()?;
-        let workspace = match &self.workspace {
+        let workspace = match self.workspace.as_ref().filter(|workspace| !workspace.is_empty()) {
             Some(wanted) => find(&client, &["v1", "workspaces"], "workspace", "name", wanted).await?,
             None => own(&client, &signed_in).await?,
         };

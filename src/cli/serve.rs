@@ -49,7 +49,10 @@ impl Serve {
         let listener = bind(config.listen)?;
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
         take_port(&mut config, address);
-        let app = App::start(config, Clock::default(), !self.no_migrate).await?;
+        let app = tokio::select! {
+            started = App::start(config, Clock::default(), !self.no_migrate) => started?,
+            why = stops.next() => return Err(Failure::failed(format!("{why} before it had started"))),
+        };
         let sample = if self.with_sample { Some(start_sample(address).await?) } else { None };
         let running = server::serve(&app, listener)
             .map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))?;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use crate::config::KEYS;
+use crate::config::{KEYS, Key};
 
 /// Settings given as flags, by name. `data_dir` isn't among them: that flag is every command's.
 #[derive(Debug, Clone, Default)]
@@ -13,15 +13,21 @@ pub(super) struct Settings(pub(super) BTreeMap<String, String>);
 
 /// Name, flag and help. Flags are made at run time and clap wants them to live as long as it does:
 /// made once, kept for good.
-static FLAGS: LazyLock<Vec<(&str, &str, &str)>> = LazyLock::new(|| {
+static FLAGS: LazyLock<Vec<(&str, &str, String)>> = LazyLock::new(|| {
     let keys = KEYS.iter().filter(|key| key.name != "data_dir");
-    keys.map(|key| (key.name, &*key.name.replace('_', "-").leak(), key.help)).collect()
+    keys.map(|key| (key.name, &*key.name.replace('_', "-").leak(), help(key))).collect()
 });
+
+fn help(key: &Key) -> String {
+    let variable = key.name.to_uppercase();
+    let default = if key.default.is_empty() { String::new() } else { format!(" [default: {}]", key.default) };
+    format!("{} [env: TOLLBOOK_{variable}]{default}", key.help)
+}
 
 impl Args for Settings {
     fn augment_args(command: Command) -> Command {
         FLAGS.iter().fold(command, |command, (name, flag, help)| {
-            let arg = Arg::new(*name).long(*flag).value_name("VALUE").help(*help).help_heading("Settings");
+            let arg = Arg::new(*name).long(*flag).value_name("VALUE").help(help).help_heading("Settings");
             command.arg(arg)
         })
     }

@@ -20,7 +20,12 @@ fn a_value_that_does_not_fit_is_named_with_where_it_came_from() {
 
 #[test]
 fn flags_go_before_the_environment_and_that_before_the_file() {
-    let machine = Machine::new().with("TOLLBOOK_LOG", "warn").with("TOLLBOOK_WORKERS", "3");
+    // An empty variable is an unset one.
+    let machine = Machine::new()
+        .with("TOLLBOOK_LOG", "warn")
+        .with("TOLLBOOK_WORKERS", "3")
+        .with("TOLLBOOK_BODY_LIMIT", "")
+        .with("TOLLBOOK_URL", "");
     std::fs::write(machine.path("tollbook.toml"), "log = \"error\"\nworkers = 4\nbody_limit = 5\n").unwrap();
     let shown = machine.run(&["config", "--json", "--log", "debug"]).json();
     assert_eq!(shown["log"], serde_json::json!({ "value": "debug", "from": "--log" }));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::machine::{Detached, Machine, fetch, mode};
+use crate::house::CLUSTER;
 
 /// The commands that a walk printed, as somebody would paste them.
 fn pasted(told: &str) -> String {
@@ -68,6 +69,15 @@ fn it_can_be_walked_again_while_the_service_runs_and_after_it_was_stopped() {
     let _second = service_of(&machine);
     let loadouts = machine.run(&["loadout", "list", "--json"]).json();
     assert_eq!(loadouts["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn it_walks_on_postgresql_too() {
+    let machine = Machine::new().with("TOLLBOOK_DATABASE_URL", &CLUSTER.create_database("cli_demo"));
+    let told = machine.run(&["demo", "--listen", "127.0.0.1:0"]).ok();
+    service_of(&machine).stop();
+    assert!(told.contains("reason=session_revoked"), "{told}");
+    assert!(!machine.data("book.db").exists());
 }
 
 #[test]
