@@ -9,7 +9,14 @@
 //! `BENCH_SECONDS` (5), `BENCH_ROUNDS` (3) and `BENCH_ONLY` (`postgres`, `sqlite`, `checks`, `gateway`, several with
 //! commas) change how much is measured; `BENCH_DATE` has the figures written into
 //! `docs/benchmarks/first-light.md`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
 #![allow(
     clippy::cast_precision_loss,

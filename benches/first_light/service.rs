@@ -20,6 +20,7 @@ pub struct Service {
     pub name: &'static str,
     /// The owner's API key.
     pub key: String,
+    operator: String,
     url: String,
     workspace: String,
     client: reqwest::Client,
@@ -61,6 +62,7 @@ impl Service {
         Self {
             name,
             key: text(&founded, "api_key"),
+            operator: text(&founded, "operator_key"),
             workspace: text(&founded, "workspace_id"),
             url,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -106,19 +108,23 @@ impl Service {
         answer["position"].as_u64().expect("a recorded decision has a position")
     }
 
-    /// Waits until the read models have come to `position`, so that they don't disturb what is measured
-    /// next; says how long that took.
+    /// Waits until the read models have folded the event at `position`, so that they don't disturb what is
+    /// measured next; says how long that took.
     pub async fn settle(&self, position: u64) -> Duration {
         let begun = Instant::now();
-        let path = format!("/audit/events?limit=1&min_position={position}");
         loop {
-            let response = self.client.get(self.path(&path)).bearer_auth(&self.key).send().await.unwrap();
-            if response.status().is_success() {
+            let request = self.client.get(format!("{}/v1/operator/projections", self.url));
+            let response = request.bearer_auth(&self.operator).send().await.expect("the service answers");
+            let (status, answer) = (response.status(), response.text().await.unwrap());
+            assert!(status.is_success(), "{status}: {answer}");
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            let projections = answer["items"].as_array().expect("a list");
+            let mut read = projections.iter().filter(|one| one["active"] == true);
+            if read.all(|one| one["position"].as_u64() > Some(position)) {
                 return begun.elapsed();
             }
-            let answer = response.text().await.unwrap_or_default();
             assert!(begun.elapsed() < Duration::from_secs(300), "the read models don't catch up: {answer}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -21,7 +21,8 @@ CREATE TABLE public.projection_rows (
     data          json    NOT NULL,
     PRIMARY KEY (projection, version, key)
 );
-CREATE INDEX projection_rows_workspace ON public.projection_rows (projection, version, workspace_id, ordinal);
+-- It begins with the workspace, so that no plan made while the table is empty takes it for the primary key.
+CREATE INDEX projection_rows_workspace ON public.projection_rows (workspace_id, projection, version, ordinal);
 
 CREATE TABLE public.projection_terms (
     projection    text    NOT NULL,
