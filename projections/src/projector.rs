@@ -21,7 +21,8 @@ use crate::store::{Checkpoint, Store, status};
 use crate::version::Version;
 use crate::views::Views;
 
-/// How a projector shares the machine with the appends.
+/// How a projector shares the machine with the appends: it falls behind a flood of them, at half its
+/// speed, and catches up at full speed when the flood is over.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// The most events in one page (1000).
@@ -126,8 +127,10 @@ impl Projector {
         let mut wake = self.journal.wake();
         let mut targets = None;
         loop {
-            let began = Instant::now();
+            let (began, head) = (Instant::now(), *wake.borrow());
             match self.round(&mut targets).await {
+                // Appends come first: while there are any, it rests as long as it worked.
+                Ok(Advanced::More) if *wake.borrow() > head => self.pause(began.elapsed()).await,
                 Ok(Advanced::More) => {}
                 Ok(Advanced::Caught | Advanced::Moved) => self.pause(self.pace.pause).await,
                 Ok(Advanced::Idle) => {
