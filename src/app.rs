@@ -57,6 +57,8 @@ pub struct App {
     pub upstreams: Arc<Upstreams>,
     /// Whatever else goes out.
     pub outbound: Outbound,
+    /// Fires when no new connection is taken any more, and open ones are to end.
+    pub draining: CancellationToken,
     /// Fires when the service stops.
     pub stop: CancellationToken,
     /// What commands on this machine prove themselves with to this service, as long as it runs.
@@ -158,6 +160,7 @@ impl App {
             rebuilder,
             upstreams,
             outbound,
+            draining: CancellationToken::new(),
             stop,
             host_key,
         }))

@@ -11,7 +11,9 @@ mod targets;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tollbook_aggregates::access::{self, Caller, Denial, Permit, World as _};
 use tollbook_aggregates::{
@@ -127,12 +129,16 @@ pub struct Calls {
     clock: Clock,
     targets: targets::Targets,
     offers: offered::Offers,
+    /// Requests and calls that are open.
+    open: TaskTracker,
     /// Outcomes that aren't written yet; a graceful stop waits for them.
     outcomes: TaskTracker,
+    /// Where outcomes are written: the threads that serve requests end before the service does.
+    runtime: Handle,
 }
 
 impl Calls {
-    /// On this book, by this state.
+    /// On this book, by this state; within the runtime that the service ends with.
     pub fn new(
         journal: Journal,
         authority: Authority,
@@ -146,7 +152,9 @@ impl Calls {
             offers: offered::Offers::new(journal.clone(), Arc::clone(vault)),
             vault: Arc::clone(vault),
             scribe,
+            open: TaskTracker::new(),
             outcomes: TaskTracker::new(),
+            runtime: Handle::current(),
             journal,
             authority,
             clock,
@@ -158,9 +166,10 @@ impl Calls {
     /// # Errors
     /// The refusal, recorded where its variant says so.
     pub async fn decide(self: &Arc<Self>, question: &Question) -> Result<OpenCall, CallRefused> {
+        let open = self.open.token();
         let call_id: CallId = Clock::fresh_id();
         let committed = self.record(question, call_id, Kind::Called).await?;
-        OpenCall::open(self, call_id, question, committed).await
+        OpenCall::open(self, call_id, question, committed, open).await
     }
 
     /// Decides a call that somebody else carries out (`POST /v1/authorize`, `mode: record`).
@@ -222,6 +231,12 @@ impl Calls {
         self.targets.of(&self.authority, tool_server).await
     }
 
+    /// What is open: calls that have no outcome yet, and whatever else takes a token. A graceful stop
+    /// waits until there is none.
+    pub const fn open(&self) -> &TaskTracker {
+        &self.open
+    }
+
     /// Waits until every outcome so far is written. Call it once nothing new is decided.
     pub async fn settle(&self) {
         self.outcomes.close();
@@ -236,8 +251,10 @@ impl Calls {
     ) -> Result<Committed<Permit>, CallRefused> {
         let mut caught_up = false;
         let mut by_the_book = None;
+        // By the book's clock it is at least this late; this replica's may be slow.
+        let mut at_least = DateTime::<Utc>::MIN_UTC;
         for _ in 0..TRIES {
-            let at = self.clock.now();
+            let at = self.clock.now().max(at_least);
             let (decision, fence, about) = self.authority.look(|live| {
                 let decision = by_the_book.map_or_else(
                     || access::call_tool(live, question.caller, question.session_id, &question.tool, at),
@@ -265,15 +282,22 @@ impl Calls {
                     return Err(CallRefused::Credential(denial));
                 }
                 Err(denial) => return Err(self.deny(question, call_id, &about, denial, fence).await),
-                Ok(permit) => match self.permit(question, call_id, kind, &about, permit, fence).await {
-                    Ok(committed) => return Ok(committed),
-                    Err(Refused::Stale { position }) => {
-                        self.authority.catch_up(position.next(), CATCH_UP).await.map_err(not_caught_up)?;
+                Ok(permit) => {
+                    let ends = permit.not_after();
+                    match self.permit(question, call_id, kind, &about, permit, fence).await {
+                        Ok(committed) => return Ok(committed),
+                        Err(Refused::Stale { position }) => {
+                            self.authority
+                                .catch_up(position.next(), CATCH_UP)
+                                .await
+                                .map_err(not_caught_up)?;
+                        }
+                        // Asked again as of then, `access` says what it is that has expired.
+                        Err(Refused::Expired) => at_least = ends,
+                        Err(Refused::Exhausted) => by_the_book = Some(Denial::CallsUsedUp),
+                        Err(other) => return Err(refused(other)),
                     }
-                    Err(Refused::Expired) => by_the_book = Some(Denial::SessionExpired),
-                    Err(Refused::Exhausted) => by_the_book = Some(Denial::CallsUsedUp),
-                    Err(other) => return Err(refused(other)),
-                },
+                }
             }
         }
         let reason = "the state changed faster than the decision could be written".to_owned();

@@ -48,7 +48,9 @@ const REQUEST: HeaderName = HeaderName::from_static("tollbook-request-id");
 
 /// Every REST route.
 pub fn configure(config: &mut ServiceConfig<'_>) {
+    // Routes are tried in this order: the one that is asked most comes first.
     config
+        .configure(authorize::configure)
         .service(health::alive)
         .service(health::ready)
         .configure(workspaces::configure)
@@ -57,7 +59,6 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .configure(sessions::configure)
         .configure(tool_calls::configure)
         .configure(api_keys::configure)
-        .configure(authorize::configure)
         .configure(audit::configure)
         .configure(operator::configure);
 }
@@ -72,13 +73,18 @@ pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
 }
 
 fn no_method(method: &str, path: &str) -> Problem {
-    let detail = format!("{method} is not offered at {path}.");
+    let detail = format!("{method} is not offered at {}.", repeated(path));
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", "Method not allowed", detail)
 }
 
 fn no_route(method: &str, path: &str) -> Problem {
-    let detail = format!("There is nothing at {method} {path}. `/docs` lists what there is.");
+    let detail = format!("There is nothing at {method} {}. `/docs` lists what there is.", repeated(path));
     Problem::new(StatusCode::NOT_FOUND, "route.unknown", "No such route", detail)
+}
+
+/// A path as it is said back: without a credential that somebody put there.
+fn repeated(path: &str) -> &str {
+    if path.contains("tbk_") { "this path" } else { path }
 }
 
 /// Around every request: gives it an id, and makes a problem of whatever refusal isn't one yet.

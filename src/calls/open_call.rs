@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tollbook_aggregates::access::{self, Permit};
 use tollbook_aggregates::{
     CallId, CallOutcome, Completion, Private, Session, SessionEvent, SessionId, WorkspaceId,
@@ -30,6 +31,8 @@ pub struct OpenCall {
     attribution: Attribution,
     since: Instant,
     ended: bool,
+    /// As long as it lives, the service doesn't stop.
+    _open: TaskTrackerToken,
 }
 
 impl OpenCall {
@@ -38,6 +41,7 @@ impl OpenCall {
         call_id: CallId,
         question: &Question,
         committed: Committed<Permit>,
+        token: TaskTrackerToken,
     ) -> Result<Self, CallRefused> {
         let position = committed.appended().first;
         // Taken before the last look, so that no revocation falls between the two.
@@ -70,7 +74,18 @@ impl OpenCall {
         };
         let calls = Arc::clone(calls);
         let since = Instant::now();
-        Ok(Self { calls, call_id, permit, target, position, cancelled, attribution, since, ended: false })
+        Ok(Self {
+            calls,
+            call_id,
+            permit,
+            target,
+            position,
+            cancelled,
+            attribution,
+            since,
+            ended: false,
+            _open: token,
+        })
     }
 
     /// Which call.
@@ -159,7 +174,7 @@ impl Calls {
         attribution: Attribution,
     ) {
         let calls = Arc::clone(self);
-        self.outcomes.spawn(async move {
+        let write = async move {
             let event = SessionEvent::from(outcome);
             for attempt in 1..=TRIES {
                 let error = match calls.write_outcome(workspace, session, &event, &attribution).await {
@@ -173,7 +188,8 @@ impl Calls {
                 tracing::warn!(%session, %error, attempt, "the outcome of a call waits for the book");
                 tokio::time::sleep(APART * attempt).await;
             }
-        });
+        };
+        self.outcomes.spawn_on(write, &self.runtime);
     }
 
     async fn write_outcome(

@@ -135,7 +135,7 @@ async fn last(answering: &mut Answering) -> Option<Shown> {
 
 /// Why a call ended before it was answered.
 async fn interrupted(context: &Context) -> Problem {
-    if context.app.stop.is_cancelled() {
+    if context.app.draining.is_cancelled() {
         let detail = "The service stops. The call may have been carried out.";
         return Problem::unavailable("service.stopping", detail, Duration::from_secs(1));
     }
