@@ -15,9 +15,10 @@ use crate::upstream::UpstreamError;
 const CALL_TOOLS: &str = "tools:call";
 
 /// A tool server failed us. Always 502: a 401 or 403 of its own would make clients throw our
-/// credentials away. Its words go to the log.
+/// credentials away. Its own words go nowhere: they may repeat the header that it was sent.
 pub(super) fn upstream(id: ToolServerId, error: &UpstreamError) -> Problem {
-    tracing::warn!(tool_server = %id, %error, "a tool server could not be asked");
+    let reason = upstream_words(error);
+    tracing::warn!(tool_server = %id, code = error.code(), reason, "a tool server could not be asked");
     let problem =
         Problem::new(StatusCode::BAD_GATEWAY, error.code(), "The tool server failed", upstream_words(error));
     match error {

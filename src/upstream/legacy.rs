@@ -225,7 +225,8 @@ impl InFlight {
         in_background(async move {
             let told = timeout(FAREWELL, inner.tell(&target, &session, message)).await;
             if let Ok(Err(error)) = told {
-                tracing::debug!(tool_server = %target.tool_server_id, %error, "a message to a tool server was lost");
+                let code = error.code();
+                tracing::debug!(tool_server = %target.tool_server_id, code, "a message to a tool server was lost");
             }
         });
     }
