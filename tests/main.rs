@@ -6,3 +6,4 @@ mod cli;
 mod gateway;
 mod house;
 mod http;
+mod promises;
