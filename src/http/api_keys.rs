@@ -244,7 +244,7 @@ async fn get(
 
 /// Ends an API key for good, at once and everywhere, and every session that was made with it. Twice is
 /// harmless. A key may revoke itself.
-#[utoipa::path(tag = "api keys", operation_id = "revoke_api_key", request_body = Option<Revoking>,
+#[utoipa::path(tag = "api keys", operation_id = "revoke_api_key", request_body = Revoking,
     responses((status = OK, body = Written<Revoked>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/{api_key_id}/revoke")]
 async fn revoke(

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::body::Body;
 use super::refusals::WriteRefusals;
-use super::tool_calls::{denied_at, question, tool_name};
+use super::tool_calls::{denied_at, fits, question};
 use super::{cursor, position_header, problems};
 use crate::app::App;
 use crate::authn::Authenticated;
@@ -87,7 +87,7 @@ async fn authorize(
     let Body { value: Authorization { session_id, tool, arguments, mode }, repeatable } = body;
     let session = SessionId(session_id);
     if mode == Mode::Check {
-        tool_name(&tool)?;
+        fits(&tool, arguments.as_deref())?;
         return Ok(decided(check(&app, caller, session, &tool).await?, None));
     }
     let question = question(&app, caller.0, session, tool, arguments, repeatable.as_ref())?;

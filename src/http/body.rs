@@ -87,21 +87,44 @@ fn is_json(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // Only who is refused pays for the place where it went wrong.
+    serde_json::from_slice(text).map_err(|error| malformed::<T>(text, &error))
+}
+
+fn malformed<T: DeserializeOwned>(text: &[u8], error: &serde_json::Error) -> Problem {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let place = if path == "." { String::new() } else { format!("`{path}`: ") };
-        Problem::bad_request("body.malformed", format!("{place}{}.", error.inner()))
-    })?;
-    deserializer
-        .end()
-        .map_err(|_| Problem::bad_request("body.malformed", "There is more behind the JSON value."))?;
-    Ok(value)
+    let detail = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Ok(_) => "There is more behind the JSON value.".to_owned(),
+        Err(placed) => match placed.path().to_string().as_str() {
+            "." => format!("{}.", without_the_value(error)),
+            path => format!("`{path}`: {}.", without_the_value(error)),
+        },
+    };
+    Problem::bad_request("body.malformed", detail)
+}
+
+/// What a value should have been, without what it was: a secret in the wrong place is still one.
+fn without_the_value(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let repeats = [
+        ("invalid type: string", "\", expected "),
+        ("invalid value: string", "\", expected "),
+        ("unknown variant", "`, expected "),
+    ];
+    // The last one: the value itself may look like an end.
+    let end = repeats.iter().find(|(start, _)| message.starts_with(start)).map(|(_, end)| *end);
+    match end.and_then(|end| message.rsplit_once(end)) {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => message,
+    }
 }
 
 fn repeatable(request: &HttpRequest, body: &[u8]) -> Result<Option<Repeatable>, Problem> {
     let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=KEY_MAX).contains(&key.len()));
+    let fits = |key: &&str| {
+        (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    let key = key.to_str().ok().filter(fits);
     let key = key.ok_or_else(|| {
         let detail = format!("An `Idempotency-Key` has 1 to {KEY_MAX} visible ASCII characters.");
         Problem::bad_request("idempotency.key_malformed", detail)

@@ -138,7 +138,7 @@ async fn projections(app: Data<App>, caller: Authenticated) -> Result<Json<Page<
 
 /// Folds the whole book again beside what is read, and puts it in its place. Answers when that is done;
 /// it goes on if nobody waits.
-#[utoipa::path(tag = "operator", operation_id = "rebuild_projection", request_body = Option<Nothing>,
+#[utoipa::path(tag = "operator", operation_id = "rebuild_projection", request_body = Nothing,
     params(("name" = String, Path, description = "Of the projection")),
     responses((status = OK, body = Rebuilt), WriteRefusals))]
 #[post("/v1/operator/projections/{name}/rebuild")]

@@ -122,7 +122,7 @@ async fn get(
 }
 
 /// Ends a session for good, at once and everywhere. Twice is harmless.
-#[utoipa::path(tag = "sessions", operation_id = "revoke_session", request_body = Option<Revoking>,
+#[utoipa::path(tag = "sessions", operation_id = "revoke_session", request_body = Revoking,
     responses((status = OK, body = Written<Revoked>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/sessions/{session_id}/revoke")]
 async fn revoke(

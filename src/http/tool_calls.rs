@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::authn::Authenticated;
 use crate::problem::Problem;
 
-pub(super) use call::{denied_at, question, tool_name};
+pub(super) use call::{denied_at, fits, question};
 
 pub(super) fn configure(config: &mut ServiceConfig<'_>) {
     config.service(call::call).service(list);

@@ -4,6 +4,8 @@ mod header;
 mod register;
 mod tools;
 
+use std::cell::Cell;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, delete, get, patch};
@@ -225,16 +227,17 @@ async fn remove(
     caller: Authenticated,
     Ids((workspace, id)): Ids<(WorkspaceId, ToolServerId)>,
 ) -> Result<HttpResponse, Problem> {
-    // Looked up before: afterwards the state no longer names it.
-    let secret = app.authority.look(|live| secret_of(live, workspace, id));
+    // Noted while it is decided: afterwards the state no longer names it.
+    let secret = Cell::new(None);
     let plan = |live: &Live, _: Standing, _: DateTime<Utc>| {
+        secret.set(secret_of(live, workspace, id));
         let events = owned::tool_server(live, workspace, id)?.decide(ToolServerCommand::Remove)?;
         let draft = Draft::new::<ToolServer>(workspace.0, id.0, live.expect_tool_server(id), &events)?;
         Ok(Plan { drafts: vec![draft], answer: json!({ "id": id, "status": "removed" }), secret: None })
     };
     let done =
         app.commands.execute(caller.0, Some(workspace), Operation::ManageToolServers, None, plan).await?;
-    if let Some(secret) = secret
+    if let Some(secret) = secret.get()
         && let Err(error) = app.keys.destroy_secret(secret).await
     {
         // It opens for this server's calls alone, and there are none any more.

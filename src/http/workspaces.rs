@@ -15,7 +15,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::body::{Body, Ids, Query};
-use super::cursor::{Freshness, Paging};
+use super::cursor::{self, Freshness, Paging};
 use super::refusals::{ReadRefusals, WriteRefusals};
 use super::strict::Strict;
 use super::time::Time;
@@ -140,6 +140,7 @@ async fn list(
 ) -> Result<Json<Page<WorkspaceView>>, Problem> {
     paging.limit()?;
     paging.after()?;
+    cursor::reach(&app, None, paging.min_position).await?;
     app.authority.fresh().await?;
     let at = app.clock.now();
     let home = app.authority.look(|live| access::home(live, caller.0, at));

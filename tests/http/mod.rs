@@ -14,7 +14,7 @@ mod tool_calls;
 mod tool_servers;
 mod workspaces;
 
-/// Each promise is kept on SQLite and on PostgreSQL.
+/// Each promise is kept on `SQLite` and on `PostgreSQL`.
 macro_rules! on_both_books {
     ($($promise:ident)*) => {
         mod on_sqlite {

@@ -1,4 +1,4 @@
-//! Every operation of the OpenAPI document, with each credential that there is.
+//! Every operation of the `OpenAPI` document, with each credential that there is.
 //!
 //! A new operation without a line in [`OPERATIONS`] fails here.
 

@@ -100,6 +100,9 @@ pub(super) async fn find(
         let detail = format!("At most {} of these filters at once.", Views::TERMS_MAX);
         return Err(Problem::bad_request("query.too_many_filters", detail));
     }
+    if [which.from, which.to].into_iter().flatten().any(|position| i64::try_from(position).is_err()) {
+        return Err(Problem::bad_request("query.malformed", "The query: no position is so large."));
+    }
     let mut search = Search {
         from: which.from.map(Position),
         to: which.to.map(Position),

@@ -20,6 +20,7 @@ pub(super) fn complete(mut document: Document) -> Document {
             takes_idempotency_key(operation);
         }
     }
+    bodies_that_may_be_left_out(&mut document);
     name_items(&mut document);
     document
 }
@@ -51,11 +52,8 @@ fn describes_its_answer(operation: &mut Operation) {
         if let RefOr::T(response) = response
             && response.description.is_empty()
         {
-            response.description = match status.as_str() {
-                "201" => "It was made",
-                _ => "As asked for",
-            }
-            .to_owned();
+            let made = status == "201";
+            response.description.push_str(if made { "It was made" } else { "As asked for" });
         }
     }
 }
@@ -91,6 +89,24 @@ fn position() -> Header {
             "Where the write stands in the book: `min_position` for reads that must include it.",
         ))
         .build()
+}
+
+/// A body of which no member is required may be left out, but is no `null`.
+fn bodies_that_may_be_left_out(document: &mut Document) {
+    let Some(components) = &document.components else { return };
+    for item in document.paths.paths.values_mut() {
+        let body = item.post.as_mut().and_then(|operation| operation.request_body.as_mut());
+        let Some(RefOr::T(body)) = body else { continue };
+        let optional = body.content.values().any(|content| {
+            let RefOr::T(content) = content else { return false };
+            let Some(RefOr::Ref(schema)) = &content.schema else { return false };
+            let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
+            matches!(components.schemas.get(name), Some(RefOr::T(Schema::Object(object))) if object.required.is_empty())
+        });
+        if optional {
+            body.required = Some(Required::False);
+        }
+    }
 }
 
 /// The items of a page are named schemas, so that generated clients have one type for a thing.

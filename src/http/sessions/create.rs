@@ -31,6 +31,9 @@ use crate::config::Config;
 use crate::credential::{Credential, Kind};
 use crate::problem::Problem;
 
+/// The most calls that can be counted and said: what every JSON reader holds (RFC 8259, section 6).
+const CALLS_MAX: u64 = (1 << 53) - 1;
+
 /// A session to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +46,7 @@ struct NewSession {
     #[schema(minimum = 1, examples(3600))]
     expires_in: Option<u64>,
     /// How many calls it permits in all; any number, when absent.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     max_calls: Option<u64>,
 }
 
@@ -71,6 +74,10 @@ pub(super) async fn create(
     let id: SessionId = Clock::fresh_id();
     let token = Credential::mint(Kind::Session, app.random.as_ref()).map_err(|_| Problem::internal())?;
     let lasts = lasts(&app.config, body.expires_in)?;
+    if body.max_calls.is_some_and(|most| most > CALLS_MAX) {
+        let detail = format!("`max_calls` must be at most {CALLS_MAX}.");
+        return Err(Problem::bad_request("session.max_calls", detail));
+    }
     let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
         // `access` lets nobody else make a session.
         let (Standing::Member { user_id, .. }, Caller::ApiKey(key)) = (standing, caller.0) else {

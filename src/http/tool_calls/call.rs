@@ -44,8 +44,6 @@ struct NewCall {
 #[derive(Debug, Serialize, ToSchema)]
 struct CallAnswer {
     call_id: Uuid,
-    /// `completed`, `failed`, `timed_out` or `cancelled`.
-    #[schema(inline)]
     outcome: OutcomeWord,
     /// What the tool said, as its server wrote it: an MCP `CallToolResult`, whose `isError` says whether
     /// the tool itself failed. Only where the outcome is `completed`.
@@ -111,7 +109,7 @@ pub(super) async fn call(
 /// What is asked, as far as it fits.
 ///
 /// # Errors
-/// 400 for a name that no tool has, or arguments that are no object.
+/// As [`fits`].
 pub(in super::super) fn question(
     app: &App,
     caller: Caller,
@@ -120,14 +118,7 @@ pub(in super::super) fn question(
     arguments: Option<Box<RawValue>>,
     repeatable: Option<&Repeatable>,
 ) -> Result<Question, Problem> {
-    tool_name(&tool)?;
-    if arguments.as_deref().is_some_and(|arguments| !arguments.get().starts_with('{')) {
-        return Err(Problem::bad_request("body.malformed", "`arguments` must be an object."));
-    }
-    if arguments.as_deref().is_some_and(|arguments| !within_depth(arguments.get(), DEPTH_MAX)) {
-        let detail = format!("`arguments` are nested deeper than {DEPTH_MAX}.");
-        return Err(Problem::bad_request("body.malformed", detail));
-    }
+    fits(&tool, arguments.as_deref())?;
     Ok(Question {
         session_id,
         caller,
@@ -141,13 +132,21 @@ pub(in super::super) fn question(
 }
 
 /// # Errors
-/// 400 for a name that no tool has.
-pub(in super::super) fn tool_name(tool: &str) -> Result<(), Problem> {
-    if (1..=NAME_MAX).contains(&tool.len()) && !tool.chars().any(char::is_control) {
-        return Ok(());
+/// 400 for a name that no tool has, or arguments that are no object.
+pub(in super::super) fn fits(tool: &str, arguments: Option<&RawValue>) -> Result<(), Problem> {
+    if !(1..=NAME_MAX).contains(&tool.len()) || tool.chars().any(char::is_control) {
+        let detail = format!("`tool` must have 1 to {NAME_MAX} bytes and no control characters.");
+        return Err(Problem::bad_request("tool.name", detail));
     }
-    let detail = format!("`tool` must have 1 to {NAME_MAX} bytes and no control characters.");
-    Err(Problem::bad_request("tool.name", detail))
+    let Some(arguments) = arguments else { return Ok(()) };
+    if !arguments.get().starts_with('{') {
+        return Err(Problem::bad_request("body.malformed", "`arguments` must be an object."));
+    }
+    if !within_depth(arguments.get(), DEPTH_MAX) {
+        let detail = format!("`arguments` are nested deeper than {DEPTH_MAX}.");
+        return Err(Problem::bad_request("body.malformed", detail));
+    }
+    Ok(())
 }
 
 async fn forward(

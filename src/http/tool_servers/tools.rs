@@ -81,7 +81,7 @@ impl ToolView {
 }
 
 /// Asks the server which tools it offers now, and records what changed.
-#[utoipa::path(tag = "tool servers", operation_id = "refresh_tools", request_body = Option<Nothing>,
+#[utoipa::path(tag = "tool servers", operation_id = "refresh_tools", request_body = Nothing,
     responses((status = OK, body = Written<ToolsRefreshed>), WriteRefusals, UpstreamRefusals))]
 #[post("/v1/workspaces/{workspace_id}/tool-servers/{tool_server_id}/refresh-tools")]
 pub(super) async fn refresh(
