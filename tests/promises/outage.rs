@@ -167,7 +167,7 @@ async fn nothing_is_forwarded_off_the_book_when_its_database_is_killed_under_loa
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: make faults"]
 async fn nothing_is_forwarded_off_the_book_however_often_its_database_is_killed() {
-    let times = count("TOLLBOOK_DATABASE_KILLS", 50);
+    let times = count("TOLLBOOK_DATABASE_KILLS", 15);
     nothing_off_the_book("database killed again and again", Disruption::Kill, times, 100).await;
 }
 
@@ -175,6 +175,6 @@ async fn nothing_is_forwarded_off_the_book_however_often_its_database_is_killed(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: make faults"]
 async fn service_recovers_alone_when_its_database_is_restarted_under_load() {
-    let times = count("TOLLBOOK_DATABASE_RESTARTS", 10);
+    let times = count("TOLLBOOK_DATABASE_RESTARTS", 5);
     nothing_off_the_book("database restarted", Disruption::Restart, times, 300).await;
 }

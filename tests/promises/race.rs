@@ -82,7 +82,7 @@ async fn revocation_leaves_no_permit_behind_it_whatever_raced_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: make faults"]
 async fn three_replicas_permit_nothing_behind_a_revocation() {
-    let rounds = count("TOLLBOOK_RACE_ROUNDS", 20_000);
+    let rounds = count("TOLLBOOK_RACE_ROUNDS", 10_000);
     let house = TestHouse::postgres().await;
     let (second, third) = (house.replica(Clock::default()).await, house.replica(Clock::default()).await);
     let finish = race(&house, &[&second, &third], rounds).await;
