@@ -53,7 +53,7 @@ fn about(event: &Event, terms: &mut Vec<Term>) {
         ) => terms.push(Term::new("user", user_id)),
         Event::ApiKey(ApiKeyEvent::Created { grant, .. }) => terms.push(Term::new("user", grant.user_id)),
         Event::Device(DeviceEvent::SignedIn { sign_in, .. }) => {
-            terms.push(Term::new("user", sign_in.user_id))
+            terms.push(Term::new("user", sign_in.user_id));
         }
         Event::Loadout(LoadoutEvent::Created { tools, .. } | LoadoutEvent::VersionCreated { tools, .. }) => {
             about_tools(tools, terms);

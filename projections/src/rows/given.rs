@@ -33,7 +33,8 @@ fn event_id(position: u64) -> Uuid {
     Uuid::from_u128(0xeeee_0000 + u128::from(position))
 }
 
-/// A pointer to a field of the event at a position.
+/// A pointer to a field of the event at a position, as rows hold it.
+#[expect(clippy::unnecessary_wraps, reason = "rows hold none where there is no text")]
 pub(crate) fn sealed(position: u64, field: &str) -> Option<Sealed> {
     Some(Sealed { position: Position(position), event_id: event_id(position), field: field.into() })
 }

@@ -2,10 +2,15 @@
 
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Postgres, Transaction};
-use uuid::Uuid;
 
 use super::{Claim, LoadedColumns, Step, status, stored};
+use crate::model::{Posting, Stored};
 use crate::version::Version;
+
+/// One column of what goes into a statement.
+fn each<'a, T, C>(rows: &'a [T], column: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(column).collect()
+}
 
 pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let mut work = pool.begin().await?;
@@ -29,8 +34,8 @@ pub(super) async fn hold(
          ORDER BY c.projection, c.version
          FOR UPDATE OF c SKIP LOCKED",
     )
-    .bind(claims.iter().map(|claim| claim.projection).collect::<Vec<_>>())
-    .bind(claims.iter().map(|claim| claim.version.stored()).collect::<Vec<_>>())
+    .bind(each(claims, |claim| claim.projection))
+    .bind(each(claims, |claim| claim.version.stored()))
     .fetch_all(work)
     .await
 }
@@ -39,25 +44,20 @@ pub(super) async fn load(
     work: &mut PgConnection,
     keys: &[(Claim, Vec<String>)],
 ) -> Result<Vec<LoadedColumns>, sqlx::Error> {
-    let mut wanted: (Vec<i64>, Vec<&str>, Vec<i32>, Vec<&str>) = Default::default();
-    for (number, (claim, keys)) in (0..).zip(keys) {
-        for key in keys {
-            wanted.0.push(number);
-            wanted.1.push(claim.projection);
-            wanted.2.push(claim.version.stored());
-            wanted.3.push(key);
-        }
-    }
+    let wanted: Vec<(i64, &Claim, &String)> = (0..)
+        .zip(keys)
+        .flat_map(|(number, (claim, keys))| keys.iter().map(move |key| (number, claim, key)))
+        .collect();
     sqlx::query_as(
         "SELECT n.number, r.key, r.workspace_id, r.ordinal, r.data::text
          FROM UNNEST($1::bigint[], $2::text[], $3::integer[], $4::text[]) AS n(number, projection, version, key)
          JOIN projection_rows r
             ON r.projection = n.projection AND r.version = n.version AND r.key = n.key",
     )
-    .bind(wanted.0)
-    .bind(wanted.1)
-    .bind(wanted.2)
-    .bind(wanted.3)
+    .bind(each(&wanted, |(number, ..)| *number))
+    .bind(each(&wanted, |(_, claim, _)| claim.projection))
+    .bind(each(&wanted, |(_, claim, _)| claim.version.stored()))
+    .bind(each(&wanted, |(.., key)| key.as_str()))
     .fetch_all(work)
     .await
 }
@@ -71,15 +71,11 @@ pub(super) async fn write(work: &mut PgConnection, steps: &[Step]) -> Result<(),
 }
 
 async fn delete_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let mut rows: (Vec<&str>, Vec<i32>, Vec<&str>) = Default::default();
-    for step in steps {
-        for key in &step.folded.deletes {
-            rows.0.push(step.claim.projection);
-            rows.1.push(step.claim.version.stored());
-            rows.2.push(key);
-        }
-    }
-    if rows.0.is_empty() {
+    let rows: Vec<(&Claim, &String)> = steps
+        .iter()
+        .flat_map(|Step { claim, folded, .. }| folded.deletes.iter().map(move |key| (claim, key)))
+        .collect();
+    if rows.is_empty() {
         return Ok(());
     }
     sqlx::query(
@@ -87,27 +83,20 @@ async fn delete_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx
          USING UNNEST($1::text[], $2::integer[], $3::text[]) AS n(projection, version, key)
          WHERE r.projection = n.projection AND r.version = n.version AND r.key = n.key",
     )
-    .bind(rows.0)
-    .bind(rows.1)
-    .bind(rows.2)
+    .bind(each(&rows, |(claim, _)| claim.projection))
+    .bind(each(&rows, |(claim, _)| claim.version.stored()))
+    .bind(each(&rows, |(_, key)| key.as_str()))
     .execute(work)
     .await?;
     Ok(())
 }
 
 async fn upsert_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let mut rows: (Vec<&str>, Vec<i32>, Vec<&str>, Vec<Uuid>, Vec<i64>, Vec<&str>) = Default::default();
-    for step in steps {
-        for row in &step.folded.upserts {
-            rows.0.push(step.claim.projection);
-            rows.1.push(step.claim.version.stored());
-            rows.2.push(&row.key);
-            rows.3.push(row.workspace_id);
-            rows.4.push(row.ordinal);
-            rows.5.push(&row.data);
-        }
-    }
-    if rows.0.is_empty() {
+    let rows: Vec<(&Claim, &Stored)> = steps
+        .iter()
+        .flat_map(|Step { claim, folded, .. }| folded.upserts.iter().map(move |row| (claim, row)))
+        .collect();
+    if rows.is_empty() {
         return Ok(());
     }
     sqlx::query(
@@ -118,29 +107,26 @@ async fn upsert_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx
          ON CONFLICT (projection, version, key) DO UPDATE
             SET workspace_id = excluded.workspace_id, ordinal = excluded.ordinal, data = excluded.data",
     )
-    .bind(rows.0)
-    .bind(rows.1)
-    .bind(rows.2)
-    .bind(rows.3)
-    .bind(rows.4)
-    .bind(rows.5)
+    .bind(each(&rows, |(claim, _)| claim.projection))
+    .bind(each(&rows, |(claim, _)| claim.version.stored()))
+    .bind(each(&rows, |(_, row)| row.key.as_str()))
+    .bind(each(&rows, |(_, row)| row.workspace_id))
+    .bind(each(&rows, |(_, row)| row.ordinal))
+    .bind(each(&rows, |(_, row)| row.data.as_str()))
     .execute(work)
     .await?;
     Ok(())
 }
 
 async fn write_terms(work: &mut PgConnection, steps: &[Step], add: bool) -> Result<(), sqlx::Error> {
-    let mut terms: (Vec<&str>, Vec<i32>, Vec<Uuid>, Vec<&str>, Vec<i64>) = Default::default();
-    for step in steps {
-        for posting in if add { &step.folded.added } else { &step.folded.removed } {
-            terms.0.push(step.claim.projection);
-            terms.1.push(step.claim.version.stored());
-            terms.2.push(posting.workspace_id);
-            terms.3.push(posting.term.as_str());
-            terms.4.push(posting.ordinal);
-        }
-    }
-    if terms.0.is_empty() {
+    let terms: Vec<(&Claim, &Posting)> = steps
+        .iter()
+        .flat_map(|Step { claim, folded, .. }| {
+            let postings = if add { &folded.added } else { &folded.removed };
+            postings.iter().map(move |posting| (claim, posting))
+        })
+        .collect();
+    if terms.is_empty() {
         return Ok(());
     }
     sqlx::query(if add {
@@ -153,11 +139,11 @@ async fn write_terms(work: &mut PgConnection, steps: &[Step], add: bool) -> Resu
          WHERE t.projection = n.projection AND t.version = n.version AND t.workspace_id = n.workspace_id
             AND t.term = n.term AND t.ordinal = n.ordinal"
     })
-    .bind(terms.0)
-    .bind(terms.1)
-    .bind(terms.2)
-    .bind(terms.3)
-    .bind(terms.4)
+    .bind(each(&terms, |(claim, _)| claim.projection))
+    .bind(each(&terms, |(claim, _)| claim.version.stored()))
+    .bind(each(&terms, |(_, posting)| posting.workspace_id))
+    .bind(each(&terms, |(_, posting)| posting.term.as_str()))
+    .bind(each(&terms, |(_, posting)| posting.ordinal))
     .execute(work)
     .await?;
     Ok(())
@@ -173,11 +159,11 @@ async fn move_checkpoints(work: &mut PgConnection, steps: &[Step]) -> Result<(),
             AS n(projection, version, expected, next, error)
          WHERE c.projection = n.projection AND c.version = n.version AND c.position = n.expected",
     )
-    .bind(steps.iter().map(|step| step.claim.projection).collect::<Vec<_>>())
-    .bind(steps.iter().map(|step| step.claim.version.stored()).collect::<Vec<_>>())
-    .bind(steps.iter().map(|step| stored(step.claim.expected)).collect::<Vec<_>>())
-    .bind(steps.iter().map(|step| stored(step.next)).collect::<Vec<_>>())
-    .bind(steps.iter().map(error).collect::<Vec<_>>())
+    .bind(each(steps, |step| step.claim.projection))
+    .bind(each(steps, |step| step.claim.version.stored()))
+    .bind(each(steps, |step| stored(step.claim.expected)))
+    .bind(each(steps, |step| stored(step.next)))
+    .bind(each(steps, error))
     .bind(status::STOPPED)
     .execute(work)
     .await?
