@@ -11,7 +11,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use sha2::{Digest as _, Sha256};
 use tollbook_aggregates::WorkspaceId;
 use tollbook_aggregates::access::{self, Caller, Denial, Operation, Standing};
 use tollbook_journal::{Append, Appended, INSTANCE, Idempotency, Journal, Position, Refused};
@@ -65,18 +64,11 @@ pub struct Repeatable {
     pub key: String,
     /// Method and path.
     pub route: String,
-    /// SHA-256 of route and body.
+    /// HMAC-SHA-256 of route and body under a key of the instance.
     pub request_hash: [u8; 32],
 }
 
 impl Repeatable {
-    /// Of this route and body.
-    pub fn new(key: String, route: String, body: &[u8]) -> Self {
-        let request_hash =
-            Sha256::new().chain_update(route.as_bytes()).chain_update([0]).chain_update(body).finalize();
-        Self { key, route, request_hash: request_hash.into() }
-    }
-
     /// Keys of different callers or routes never meet.
     fn scope(&self, caller: Caller) -> String {
         let caller = match caller {

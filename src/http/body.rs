@@ -11,8 +11,11 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures::StreamExt as _;
 use futures::future::{LocalBoxFuture, Ready, ready};
 use serde::de::DeserializeOwned;
+use tollbook_journal::INSTANCE;
+use zeroize::Zeroizing;
 
 use super::strict::Strict;
+use crate::app::App;
 use crate::commands::Repeatable;
 use crate::problem::Problem;
 
@@ -57,7 +60,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             // A body that has no required member may be left out.
             let text: &[u8] = if empty { b"{}" } else { &bytes };
             let Strict(value) = parse(text)?;
-            Ok(Self { value, repeatable: repeatable(&request, &bytes)? })
+            Ok(Self { value, repeatable: repeatable(&request, &bytes).await? })
         })
     }
 }
@@ -119,7 +122,8 @@ fn without_the_value(error: &serde_json::Error) -> String {
     }
 }
 
-fn repeatable(request: &HttpRequest, body: &[u8]) -> Result<Option<Repeatable>, Problem> {
+/// Keyed, so that what is kept of a request says nothing of a secret in its body.
+async fn repeatable(request: &HttpRequest, body: &[u8]) -> Result<Option<Repeatable>, Problem> {
     let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
     let fits = |key: &&str| {
         (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
@@ -129,8 +133,11 @@ fn repeatable(request: &HttpRequest, body: &[u8]) -> Result<Option<Repeatable>, 
         let detail = format!("An `Idempotency-Key` has 1 to {KEY_MAX} visible ASCII characters.");
         Problem::bad_request("idempotency.key_malformed", detail)
     })?;
+    let app = request.app_data::<web::Data<App>>().ok_or_else(Problem::internal)?;
     let route = format!("{} {}", request.method(), request.path());
-    Ok(Some(Repeatable::new(key.to_owned(), route, body)))
+    let whole = Zeroizing::new([route.as_bytes(), &[0], body].concat());
+    let request_hash = app.vault.digest(INSTANCE, &whole).await?;
+    Ok(Some(Repeatable { key: key.to_owned(), route, request_hash }))
 }
 
 /// The ids in a path.

@@ -42,6 +42,12 @@ impl Walk {
             output::plain(service)
         ))?;
         let begun = if self.fresh { 0 } else { audit::end(&self.rooms).await? };
+        // What an earlier walk made is found, however short ago that was.
+        if let Some(newest) = begun.checked_sub(1) {
+            for list in ["tool-servers", "loadouts"] {
+                self.rooms.client.settle_at(&self.rooms.path(&[list]), newest).await;
+            }
+        }
         self.workspace().await?;
         let server = self.server().await?;
         let loadout = self.loadout(&server).await?;
