@@ -38,7 +38,9 @@ pub async fn measure(
         (Cores::All, Cores::All, "sharing cores with the load"),
     ] {
         empty.pin(server);
-        services.iter().for_each(|(service, _)| service.pin(server));
+        for (service, _) in services {
+            service.pin(server);
+        }
         let repeat = |request: &Request| -> Sample { request.repeat(CONNECTIONS, settings.seconds, load) };
         let series = in_turns(settings.rounds, &subjects, async |request| repeat(request)).await;
         let [base, checks @ ..] = series.as_slice() else { unreachable!() };

@@ -9,14 +9,7 @@
 //! `BENCH_SECONDS` (5), `BENCH_ROUNDS` (3) and `BENCH_ONLY` (`postgres`, `sqlite`, `checks`, `gateway`, several with
 //! commas) change how much is measured; `BENCH_DATE` has the figures written into
 //! `docs/benchmarks/first-light.md`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    missing_docs
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
 #![allow(
     clippy::cast_precision_loss,
@@ -24,6 +17,7 @@
     clippy::cast_sign_loss,
     reason = "rates and shares"
 )]
+#![allow(clippy::format_collect, reason = "a few lines of a report")]
 
 mod appends;
 mod checks;

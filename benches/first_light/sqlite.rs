@@ -1,4 +1,4 @@
-//! SQLite's own measure: one row, one transaction, one writer, synced.
+//! `SQLite`'s own measure: one row, one transaction, one writer, synced.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -128,7 +128,7 @@ impl TestHouse {
         }
     }
 
-    /// Another replica on the same book (PostgreSQL only), with the same keys and its own clock.
+    /// Another replica on the same book (`PostgreSQL` only), with the same keys and its own clock.
     pub async fn replica(&self, clock: Clock) -> Self {
         assert!(self.home.database.is_some(), "a book on SQLite is one process's");
         let mut replica = Self::open(self.home.clone(), &[], clock).await;
@@ -137,10 +137,6 @@ impl TestHouse {
         replica.key.clone_from(&self.key);
         replica.operator.clone_from(&self.operator);
         replica
-    }
-
-    pub fn dir(&self) -> &Path {
-        self.home.dir.path()
     }
 
     /// Stops it as an operator would.

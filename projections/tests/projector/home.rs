@@ -144,7 +144,7 @@ impl Running {
     }
 }
 
-/// Makes two tests of one: on PostgreSQL and on SQLite.
+/// Makes two tests of one: on `PostgreSQL` and on `SQLite`.
 #[macro_export]
 macro_rules! on_both {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
