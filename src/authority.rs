@@ -236,7 +236,7 @@ impl Shared {
         }
     }
 
-    /// Ends what is open on sessions, and forgets the tokens that nobody holds any more.
+    /// Ends what is open on sessions that are over, and forgets their tokens.
     fn cancel_where(&self, ended: impl Fn(&Live, SessionId) -> bool) {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let mut tokens = self.cancellations.write().unwrap_or_else(PoisonError::into_inner);

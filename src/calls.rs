@@ -314,11 +314,10 @@ impl Calls {
         fence: Position,
     ) -> Result<Committed<Permit>, Refused> {
         let (not_after, max_calls) = (permit.not_after(), permit.max_calls());
-        let decision = Ok(permit);
         let call = tool_call(question, call_id, self.argument_digest(question, about).await?);
         let event = match kind {
-            Kind::Called => called(call, &decision),
-            Kind::Authorized => authorized(call, &decision),
+            Kind::Called => called(call, Ok(&permit)),
+            Kind::Authorized => authorized(call, Ok(&permit)),
         };
         let budget = max_calls.map(|total| Budget { session_id: question.session_id.0, total });
         let write = self.compose(question, about, &event, fence).await?;
@@ -329,10 +328,7 @@ impl Calls {
             idempotency: question.idempotency.clone(),
             budget,
         };
-        match decision {
-            Ok(permit) => self.journal.append_with(append, permit).await,
-            Err(_) => Err(Refused::Invalid("a denial is no permit".to_owned())),
-        }
+        self.journal.append_with(append, permit).await
     }
 
     /// A denial carries no fence: it takes nothing from anybody, and it must be recorded also when
@@ -349,7 +345,7 @@ impl Calls {
             Ok(digest) => digest,
             Err(error) => return refused(error),
         };
-        let event = called(tool_call(question, call_id, digest), &Err(denial));
+        let event = called(tool_call(question, call_id, digest), Err(denial));
         let write = match self.compose(question, about, &event, decided_at).await {
             Ok(write) => write,
             Err(error) => return refused(error),

@@ -227,8 +227,12 @@ impl Session {
             (Self::Open(_), Revoke { reason }) => Ok(vec![SessionEvent::Revoked { reason }]),
             // A brake may be pressed twice.
             (Self::Revoked(_), Revoke { .. }) => Ok(vec![]),
-            (_, CallTool { call, decision }) => Ok(vec![called(call, &decision)]),
-            (_, AuthorizeTool { call, decision }) => Ok(vec![authorized(call, &decision)]),
+            (_, CallTool { call, decision }) => {
+                Ok(vec![called(call, decision.as_ref().map_err(|denial| *denial))])
+            }
+            (_, AuthorizeTool { call, decision }) => {
+                Ok(vec![authorized(call, decision.as_ref().map_err(|denial| *denial))])
+            }
             (_, EndCall(outcome)) => Ok(vec![outcome.into()]),
         }
     }

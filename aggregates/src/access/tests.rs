@@ -157,10 +157,10 @@ fn permit_is_recorded_with_its_route() {
     let permit = Ok(Small::new().permits());
     let route = Route { tool_server_id: id(1), upstream_tool: "find".into(), loadout_version: 1 };
     let event = crate::SessionEvent::ToolCalled { call: call.clone(), route: route.clone() };
-    assert_eq!(called(call.clone(), &permit), event);
+    assert_eq!(called(call.clone(), permit.as_ref().map_err(|denial| *denial)), event);
     let enforced_by = crate::EnforcedBy::External;
     let event = crate::SessionEvent::ToolAuthorized { call: call.clone(), route, enforced_by };
-    assert_eq!(crate::authorized(call, &permit), event);
+    assert_eq!(crate::authorized(call, permit.as_ref().map_err(|denial| *denial)), event);
 }
 
 #[test]

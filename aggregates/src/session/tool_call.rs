@@ -101,22 +101,22 @@ pub enum CallOutcome {
 
 /// The record of a call that goes through us. The permit stays with the caller, who may act on it
 /// once the book has this.
-pub fn called(call: ToolCall, decision: &Result<Permit, Denial>) -> SessionEvent {
+pub fn called(call: ToolCall, decision: Result<&Permit, Denial>) -> SessionEvent {
     match decision {
         Ok(permit) => SessionEvent::ToolCalled { call, route: permit.route().clone() },
-        Err(reason) => SessionEvent::ToolDenied { call, reason: *reason },
+        Err(reason) => SessionEvent::ToolDenied { call, reason },
     }
 }
 
 /// The record of a call that somebody else carries out.
-pub fn authorized(call: ToolCall, decision: &Result<Permit, Denial>) -> SessionEvent {
+pub fn authorized(call: ToolCall, decision: Result<&Permit, Denial>) -> SessionEvent {
     match decision {
         Ok(permit) => SessionEvent::ToolAuthorized {
             call,
             route: permit.route().clone(),
             enforced_by: EnforcedBy::External,
         },
-        Err(reason) => SessionEvent::ToolDenied { call, reason: *reason },
+        Err(reason) => SessionEvent::ToolDenied { call, reason },
     }
 }
 
