@@ -64,13 +64,13 @@ pub async fn authenticate(
 
 fn verify(live: &Live, pepper: &Pepper, credential: &Credential, digest: &Digest) -> Option<Caller> {
     let (caller, verifier) = live.credential(credential.id())?;
-    let kept = Digest::from_hex(&verifier.hmac)?;
+    let kept = Digest::from_bytes(verifier.hmac);
     let right_kind = match caller {
         Caller::ApiKey(_) => credential.kind() == Kind::ApiKey,
         Caller::Session(_) => credential.kind() == Kind::Session,
         Caller::Operator(_) => credential.kind() == Kind::Operator,
     };
-    (right_kind && verifier.pepper_id == pepper.id() && kept.matches(digest)).then_some(caller)
+    (right_kind && verifier.pepper_id.as_str() == pepper.id() && kept.matches(digest)).then_some(caller)
 }
 
 /// The credential of `Authorization: Bearer` (RFC 6750, section 2.1).

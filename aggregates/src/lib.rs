@@ -53,5 +53,5 @@ pub use tool_server::{
     ToolServerEvent,
 };
 pub use user::{User, UserCommand, UserError, UserEvent};
-pub use verifier::Verifier;
+pub use verifier::{Inline, Verifier};
 pub use workspace::{Workspace, WorkspaceCommand, WorkspaceError, WorkspaceEvent};

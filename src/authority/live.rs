@@ -6,7 +6,7 @@ use std::hash::Hash;
 use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{Caller, World};
 use tollbook_aggregates::{
-    ApiKey, ApiKeyId, Device, DeviceId, Event, Instance, Loadout, LoadoutEvent, LoadoutId, Operator,
+    ApiKey, ApiKeyId, Device, DeviceId, Event, Inline, Instance, Loadout, LoadoutEvent, LoadoutId, Operator,
     OperatorId, Session, SessionId, ToolServer, ToolServerEvent, ToolServerId, User, UserId, Verifier,
     Workspace, WorkspaceId,
 };
@@ -38,7 +38,7 @@ pub struct Live {
     devices: HashMap<DeviceId, Kept<Device>>,
     operators: HashMap<OperatorId, Kept<Operator>>,
     /// By the public id of each credential.
-    callers: HashMap<Box<str>, Caller>,
+    callers: HashMap<Inline<12>, Caller>,
     /// Where the events stand whose bodies hold a server's address and its newest definitions.
     addresses: HashMap<ToolServerId, Position>,
     offered: HashMap<ToolServerId, Position>,
@@ -121,7 +121,7 @@ impl Live {
 
     /// Whose credential has this public id, and what its secret is checked with.
     pub fn credential(&self, credential_id: &str) -> Option<(Caller, &Verifier)> {
-        let caller = *self.callers.get(credential_id)?;
+        let caller = *self.callers.get(&Inline::new(credential_id)?)?;
         let verifier = match caller {
             Caller::ApiKey(id) => &self.api_key(id).grant()?.verifier,
             Caller::Session(id) => &self.session(id).grant()?.verifier,
@@ -240,6 +240,6 @@ impl Live {
     }
 
     fn remember(&mut self, verifier: &Verifier, caller: Caller) {
-        self.callers.insert(verifier.credential_id.as_str().into(), caller);
+        self.callers.insert(verifier.credential_id, caller);
     }
 }

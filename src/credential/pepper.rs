@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use tollbook_aggregates::Verifier;
+use tollbook_aggregates::{Inline, Verifier};
 use tollbook_vault::{KeyFileError, KeyMaterial, MalformedKey, Randomness};
 
 use super::Credential;
@@ -67,11 +67,9 @@ fn block(secret: &[u8; 32]) -> [u8; 64] {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// From 64 hex digits, as events have it.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).ok()?;
-        Some(Self(bytes))
+    /// As a [`Verifier`] has it.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// As events have it: 64 hex digits.
@@ -94,10 +92,11 @@ impl fmt::Debug for Digest {
 impl Credential {
     /// What an event keeps of it.
     pub fn verifier(&self, pepper: &Pepper) -> Verifier {
+        // Both ids have fixed widths, and these are they.
         Verifier {
-            credential_id: self.id().to_owned(),
-            pepper_id: pepper.id().to_owned(),
-            hmac: self.hmac(pepper).to_hex(),
+            credential_id: Inline::new(self.id()).unwrap_or_default(),
+            pepper_id: Inline::new(pepper.id()).unwrap_or_default(),
+            hmac: self.hmac(pepper).0,
         }
     }
 }

@@ -52,7 +52,7 @@ fn the_vectors_in_the_documentation_hold() {
         let read = Credential::parse(text).unwrap();
         assert_eq!((read.kind(), read.id()), (kind, id.as_str()));
         assert_eq!(read.hmac(&pepper()).to_hex(), *hmac);
-        assert!(read.verify(&pepper(), &Digest::from_hex(hmac).unwrap()));
+        assert!(read.verify(&pepper(), &Digest::from_bytes(hex::decode(hmac).unwrap().try_into().unwrap())));
     }
     assert!(DOCUMENT.contains(pepper().id()));
 }
@@ -173,12 +173,9 @@ fn another_secret_another_kind_and_another_pepper_do_not_verify() {
 fn what_is_kept_names_the_credential_and_the_pepper_and_nothing_secret() {
     let credential = any();
     let verifier = credential.verifier(&pepper());
-    assert_eq!(verifier.credential_id, credential.id());
-    assert_eq!(verifier.pepper_id, pepper().id());
-    assert!(credential.verify(&pepper(), &Digest::from_hex(&verifier.hmac).unwrap()));
-    for text in ["", "00", &"zz".repeat(32), &"00".repeat(33)] {
-        assert!(Digest::from_hex(text).is_none());
-    }
+    assert_eq!(verifier.credential_id.as_str(), credential.id());
+    assert_eq!(verifier.pepper_id.as_str(), pepper().id());
+    assert!(credential.verify(&pepper(), &Digest::from_bytes(verifier.hmac)));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(crate) fn noon() -> DateTime<Utc> {
 }
 
 fn verifier() -> Verifier {
-    Verifier { credential_id: String::new(), pepper_id: String::new(), hmac: String::new() }
+    Verifier::default()
 }
 
 fn some_end(random: &mut Random) -> DateTime<Utc> {
@@ -89,12 +89,12 @@ pub(crate) fn beginning() -> Vec<Happening> {
     }
     let (workspace_id, verifier) = (id(1), verifier());
     for number in 1..EACH {
-        let (user_id, verifier) = (id(number), verifier.clone());
-        let sign_in = SignIn { user_id, verifier: verifier.clone() };
+        let (user_id, verifier) = (id(number), verifier);
+        let sign_in = SignIn { user_id, verifier };
         let signed_in = DeviceEvent::SignedIn { sign_in, label: "laptop".into() };
         events.extend(happenings(id(number), vec![signed_in], Event::Device));
         let role = Role::Admin;
-        let grant = KeyGrant { workspace_id, user_id, verifier: verifier.clone(), role, expires_at: None };
+        let grant = KeyGrant { workspace_id, user_id, verifier, role, expires_at: None };
         let created = ApiKeyEvent::Created { grant, device_label: "laptop".into() };
         events.extend(happenings(id(number), vec![created], Event::ApiKey));
         let known = |name: &&str| KnownTool { name: (*name).into(), digest: "1".into() };

@@ -61,7 +61,7 @@ impl Projection for ApiKeys {
                 workspace_id: grant.workspace_id,
                 user_id: grant.user_id,
                 role: grant.role,
-                credential_id: grant.verifier.credential_id.clone(),
+                credential_id: grant.verifier.credential_id.as_str().to_owned(),
                 device_label: happening.sealed("device_label"),
                 created_at: at,
                 expires_at: grant.expires_at,
@@ -92,11 +92,11 @@ impl Projection for ApiKeys {
 mod tests {
     use super::*;
     use crate::rows::given::{given, id, sealed, time};
-    use tollbook_aggregates::{KeyGrant, Verifier};
+    use tollbook_aggregates::{Inline, KeyGrant, Verifier};
 
     fn created() -> (u128, Event) {
         let verifier =
-            Verifier { credential_id: "0DPiKuNIrrVm".into(), pepper_id: String::new(), hmac: String::new() };
+            Verifier { credential_id: Inline::new("0DPiKuNIrrVm").unwrap(), ..Verifier::default() };
         let (workspace_id, user_id, role, expires_at) = (id(9), id(2), Role::Member, Some(time(100)));
         let grant = KeyGrant { workspace_id, user_id, verifier, role, expires_at };
         (1, Event::ApiKey(ApiKeyEvent::Created { grant, device_label: "laptop".into() }))

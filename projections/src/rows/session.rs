@@ -130,8 +130,7 @@ mod tests {
     use tollbook_aggregates::{CallId, Grant, Verifier};
 
     fn created() -> (u128, Event) {
-        let verifier =
-            Verifier { credential_id: String::new(), pepper_id: String::new(), hmac: String::new() };
+        let verifier = Verifier::default();
         let grant = Grant {
             workspace_id: id(9),
             user_id: id(2),

@@ -67,7 +67,11 @@ fn noon() -> DateTime<Utc> {
 }
 
 fn verifier() -> Verifier {
-    Verifier { credential_id: "0DPiKuNIrrVm".into(), pepper_id: "1".into(), hmac: "5c".repeat(32) }
+    Verifier {
+        credential_id: Inline::new("0DPiKuNIrrVm").unwrap(),
+        pepper_id: Inline::new("1").unwrap(),
+        hmac: [0x5c; 32],
+    }
 }
 
 impl Story {
