@@ -1,7 +1,8 @@
 //! The instance itself: one stream, whose id is the nil UUID.
 //!
-//! Its one event so far makes the first owner and the first operator possible exactly once, however
-//! many replicas are asked at the same moment.
+//! `Bootstrapped` makes the first owner and the first operator possible exactly once, however many
+//! replicas are asked at the same moment. The other events say what operators ordered of the read
+//! models: they change no decision, and a projection's name is the only thing in them.
 
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,26 @@ pub enum InstanceCommand {
         /// The first operator credential.
         operator_id: OperatorId,
     },
+    /// Do something with a read model.
+    Order {
+        /// What.
+        order: ProjectionOrder,
+        /// Which, by its name.
+        projection: String,
+    },
+}
+
+/// What an operator can have done with a read model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectionOrder {
+    /// Build it anew beside the one that is read.
+    Rebuild,
+    /// Fold it again and compare.
+    Verify,
+    /// Read what was built from now on, although it differs.
+    Swap,
+    /// Read what was read before.
+    Rollback,
 }
 
 /// What happened to an instance.
@@ -44,6 +65,26 @@ pub enum InstanceEvent {
         workspace_id: WorkspaceId,
         /// The first operator credential.
         operator_id: OperatorId,
+    },
+    /// `instance.projection_rebuild_requested`
+    ProjectionRebuildRequested {
+        /// Which.
+        projection: String,
+    },
+    /// `instance.projection_verification_requested`
+    ProjectionVerificationRequested {
+        /// Which.
+        projection: String,
+    },
+    /// `instance.projection_swap_requested`
+    ProjectionSwapRequested {
+        /// Which.
+        projection: String,
+    },
+    /// `instance.projection_rollback_requested`
+    ProjectionRollbackRequested {
+        /// Which.
+        projection: String,
     },
 }
 
@@ -65,6 +106,18 @@ impl Instance {
             (Self::Bootstrapped, InstanceCommand::Bootstrap { .. }) => {
                 Err(InstanceError::AlreadyBootstrapped)
             }
+            (_, InstanceCommand::Order { order, projection }) => Ok(vec![order.requested(projection)]),
+        }
+    }
+}
+
+impl ProjectionOrder {
+    fn requested(self, projection: String) -> InstanceEvent {
+        match self {
+            Self::Rebuild => InstanceEvent::ProjectionRebuildRequested { projection },
+            Self::Verify => InstanceEvent::ProjectionVerificationRequested { projection },
+            Self::Swap => InstanceEvent::ProjectionSwapRequested { projection },
+            Self::Rollback => InstanceEvent::ProjectionRollbackRequested { projection },
         }
     }
 }
@@ -91,6 +144,10 @@ impl Aggregate for Instance {
     fn apply(&mut self, event: InstanceEvent) {
         match event {
             InstanceEvent::Bootstrapped { .. } => *self = Self::Bootstrapped,
+            InstanceEvent::ProjectionRebuildRequested { .. }
+            | InstanceEvent::ProjectionVerificationRequested { .. }
+            | InstanceEvent::ProjectionSwapRequested { .. }
+            | InstanceEvent::ProjectionRollbackRequested { .. } => {}
         }
     }
 }
@@ -99,6 +156,10 @@ impl DomainEvent for InstanceEvent {
     fn event_type(&self) -> String {
         match self {
             Self::Bootstrapped { .. } => "instance.bootstrapped",
+            Self::ProjectionRebuildRequested { .. } => "instance.projection_rebuild_requested",
+            Self::ProjectionVerificationRequested { .. } => "instance.projection_verification_requested",
+            Self::ProjectionSwapRequested { .. } => "instance.projection_swap_requested",
+            Self::ProjectionRollbackRequested { .. } => "instance.projection_rollback_requested",
         }
         .into()
     }
@@ -110,13 +171,17 @@ impl DomainEvent for InstanceEvent {
 
 impl Fact for InstanceEvent {
     fn control(&self) -> bool {
-        true
+        match self {
+            Self::Bootstrapped { .. } => true,
+            Self::ProjectionRebuildRequested { .. }
+            | Self::ProjectionVerificationRequested { .. }
+            | Self::ProjectionSwapRequested { .. }
+            | Self::ProjectionRollbackRequested { .. } => false,
+        }
     }
 
     fn narrows(&self) -> bool {
-        match self {
-            Self::Bootstrapped { .. } => false,
-        }
+        false
     }
 }
 
@@ -144,5 +209,31 @@ mod tests {
             .given(vec![bootstrapped()])
             .when(bootstrap())
             .then_expect_error(InstanceError::AlreadyBootstrapped);
+    }
+
+    #[test]
+    fn every_order_is_recorded_each_time() {
+        let projection = || "session".to_owned();
+        for (order, event) in [
+            (
+                ProjectionOrder::Rebuild,
+                InstanceEvent::ProjectionRebuildRequested { projection: projection() },
+            ),
+            (
+                ProjectionOrder::Verify,
+                InstanceEvent::ProjectionVerificationRequested { projection: projection() },
+            ),
+            (ProjectionOrder::Swap, InstanceEvent::ProjectionSwapRequested { projection: projection() }),
+            (
+                ProjectionOrder::Rollback,
+                InstanceEvent::ProjectionRollbackRequested { projection: projection() },
+            ),
+        ] {
+            let command = InstanceCommand::Order { order, projection: projection() };
+            Given::with(())
+                .given(vec![bootstrapped(), event.clone()])
+                .when(command)
+                .then_expect_events(vec![event]);
+        }
     }
 }

@@ -37,7 +37,7 @@ pub use id::{
     ApiKeyId, CallId, DeviceId, LoadoutId, OperatorId, SecretId, SessionId, TokenId, ToolServerId, UserId,
     WorkspaceId,
 };
-pub use instance::{Instance, InstanceCommand, InstanceError, InstanceEvent};
+pub use instance::{Instance, InstanceCommand, InstanceError, InstanceEvent, ProjectionOrder};
 pub use loadout::{Loadout, LoadoutCommand, LoadoutError, LoadoutEvent, LoadoutVersion, PinnedTool};
 pub use naming::{Candidate, NAME_MAX, NameRefused, agent_names};
 pub use operator::{Operator, OperatorCommand, OperatorError, OperatorEvent, OperatorGrant};

@@ -103,8 +103,15 @@ fn digest() -> String {
 
 fn instance() -> Vec<Example> {
     let (user_id, workspace_id, operator_id) = (id(1), id(2), id(3));
+    let projection = || "session".to_owned();
     examples!(Instance, InstanceEvent {
         Bootstrapped => [InstanceEvent::Bootstrapped { user_id, workspace_id, operator_id }],
+        ProjectionRebuildRequested => [InstanceEvent::ProjectionRebuildRequested { projection: projection() }],
+        ProjectionVerificationRequested =>
+            [InstanceEvent::ProjectionVerificationRequested { projection: projection() }],
+        ProjectionSwapRequested => [InstanceEvent::ProjectionSwapRequested { projection: projection() }],
+        ProjectionRollbackRequested =>
+            [InstanceEvent::ProjectionRollbackRequested { projection: projection() }],
     })
 }
 
