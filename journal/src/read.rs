@@ -11,6 +11,14 @@ pub struct Filter {
     pub workspace_id: Option<Uuid>,
     /// Only events that can change a decision.
     pub control_only: bool,
+    /// Only events of these types, such as `session.created`. A page then looks at no more than
+    /// [`Self::SPAN`] positions, and all of them are known to be there.
+    pub event_types: Option<&'static [&'static str]>,
+}
+
+impl Filter {
+    /// How many positions a page that is filtered by types looks at.
+    pub const SPAN: u64 = 50_000;
 }
 
 /// A page of the book, in order of position.

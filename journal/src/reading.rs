@@ -39,12 +39,36 @@ impl Database {
         if *filter == Filter::default() {
             check_holes(from, &rows, full)?;
         }
+        let end = filter.event_types.map_or(rows.head, |_| rows.head.min(span_end(from)));
         let next = match rows.events.last() {
             Some(last) if full => last.position.next(),
             None if full => from,
-            _ => rows.head,
+            _ => end,
         };
+        if filter.event_types.is_some() {
+            self.check_all_there(from, next).await?;
+        }
         Ok(Page { events: rows.events, next, head: rows.head })
+    }
+
+    /// Every position from `from` up to `next` is there, though not all were read.
+    async fn check_all_there(&self, from: Position, next: Position) -> Result<(), ReadError> {
+        if next <= from {
+            return Ok(());
+        }
+        let counted = match self {
+            Self::Postgres(pool) => postgres::count(pool, from, next).await?,
+            Self::Sqlite(book) => sqlite::count(&book.readers, from, next).await?,
+        };
+        if counted == next.0 - from.0 {
+            return Ok(());
+        }
+        let positions = match self {
+            Self::Postgres(pool) => postgres::positions(pool, from, next).await?,
+            Self::Sqlite(book) => sqlite::positions(&book.readers, from, next).await?,
+        };
+        let there = (from.0..).zip(&positions).take_while(|(expected, found)| expected == *found).count();
+        Err(ReadError::Hole(Position(from.0.saturating_add(u64::try_from(there).unwrap_or(u64::MAX)))))
     }
 
     pub(crate) async fn read_stream(
@@ -72,6 +96,11 @@ impl Database {
             Self::Sqlite(book) => sqlite::bodies(&book.readers, event_ids).await,
         }
     }
+}
+
+/// Behind the last position that a page filtered by types looks at.
+pub(crate) const fn span_end(from: Position) -> Position {
+    Position(from.0.saturating_add(Filter::SPAN))
 }
 
 /// Every position from `from` on is there, up to the last one read, or to the head if the page

@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{Row, ValueRef};
 use uuid::Uuid;
 
-use super::{Rows, failed, limited, undecodable, unsigned};
+use super::{Rows, failed, limited, span_end, undecodable, unsigned};
 use crate::backend::columns::number;
 use crate::commitments;
 use crate::event::{Body, Position, Recorded, Stream};
@@ -34,14 +34,18 @@ pub(super) async fn page(
 ) -> Result<Rows, ReadError> {
     let workspace = if filter.workspace_id.is_some() { "AND workspace_id = $3" } else { "" };
     let control = if filter.control_only { "AND control" } else { "" };
+    let types = if filter.event_types.is_some() { "AND position < $4 AND event_type = ANY($5)" } else { "" };
     let sql = format!(
         "SELECT h.head, e.* FROM ({HEAD}) h LEFT JOIN LATERAL (
              SELECT {COLUMNS} FROM public.events
-             WHERE position >= $1 {workspace} {control} ORDER BY position LIMIT $2) e ON true"
+             WHERE position >= $1 {workspace} {control} {types} ORDER BY position LIMIT $2) e ON true"
     );
     let mut query = sqlx::query(&sql).bind(number(from.0)).bind(limited(limit));
-    if let Some(workspace_id) = filter.workspace_id {
-        query = query.bind(workspace_id);
+    if filter.workspace_id.is_some() || filter.event_types.is_some() {
+        query = query.bind(filter.workspace_id);
+    }
+    if let Some(types) = filter.event_types {
+        query = query.bind(number(span_end(from).0)).bind(types);
     }
     let rows = query.fetch_all(pool).await.map_err(failed)?;
     let head = match rows.first() {
@@ -53,6 +57,21 @@ pub(super) async fn page(
     // A join keeps the order of its inner side, but SQL doesn't say so.
     events.sort_by_key(|event| event.position);
     Ok(Rows { events, head: Position(head) })
+}
+
+/// How many positions there are from `from` up to `next`.
+pub(super) async fn count(pool: &PgPool, from: Position, next: Position) -> Result<u64, ReadError> {
+    let sql = "SELECT count(*) FROM public.events WHERE position >= $1 AND position < $2";
+    let query = sqlx::query_scalar(sql).bind(number(from.0)).bind(number(next.0));
+    unsigned(query.fetch_one(pool).await.map_err(failed)?).map_err(ReadError::Unavailable)
+}
+
+/// Which positions there are from `from` up to `next`, in order.
+pub(super) async fn positions(pool: &PgPool, from: Position, next: Position) -> Result<Vec<u64>, ReadError> {
+    let sql = "SELECT position FROM public.events WHERE position >= $1 AND position < $2 ORDER BY position";
+    let query = sqlx::query_scalar(sql).bind(number(from.0)).bind(number(next.0));
+    let found: Vec<i64> = query.fetch_all(pool).await.map_err(failed)?;
+    found.into_iter().map(unsigned).collect::<Result<_, _>>().map_err(ReadError::Unavailable)
 }
 
 pub(super) async fn stream(

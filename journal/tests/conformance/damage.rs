@@ -8,6 +8,7 @@ use crate::home::{Home, on_both};
 on_both!(
     a_missing_event_is_an_error_that_names_its_position,
     a_missing_event_at_a_page_border_is_found,
+    a_missing_event_is_found_though_others_were_asked_for,
     an_undecodable_event_is_an_error_that_names_its_position,
     events_are_neither_changed_nor_removed,
 );
@@ -38,6 +39,15 @@ async fn a_missing_event_at_a_page_border_is_found(home: Home) {
         let hole = journal.read(Position(from), 1, &Filter::default()).await.unwrap_err();
         assert!(matches!(hole, ReadError::Hole(Position(at)) if at == from), "{hole}");
     }
+}
+
+async fn a_missing_event_is_found_though_others_were_asked_for(home: Home) {
+    let journal = five_calls(&home).await;
+    home.tamper("DELETE FROM events WHERE position = 2").await;
+    let revoked = Filter { event_types: Some(&["session.revoked"]), ..Filter::default() };
+    let hole = journal.read(Position(0), 10, &revoked).await.unwrap_err();
+    assert!(matches!(hole, ReadError::Hole(Position(2))), "{hole}");
+    assert_eq!(journal.read(Position(3), 10, &revoked).await.unwrap().next, Position(5));
 }
 
 async fn an_undecodable_event_is_an_error_that_names_its_position(home: Home) {

@@ -17,6 +17,7 @@ on_both!(
     an_append_of_several_writes_stands_together,
     a_page_says_where_the_next_one_starts,
     a_filter_leaves_out_and_still_says_how_far_it_came,
+    a_filter_by_types_looks_at_a_span_of_positions,
     a_stream_is_read_on_its_own,
     a_burst_of_one_session_is_written_together,
 );
@@ -188,9 +189,9 @@ async fn a_filter_leaves_out_and_still_says_how_far_it_came(home: Home) {
             positions(&page.events)
         }
     };
-    assert_eq!(all(Filter { workspace_id: Some(one), control_only: false }).await, [0, 3, 4]);
-    assert_eq!(all(Filter { workspace_id: None, control_only: true }).await, [1, 3]);
-    assert_eq!(all(Filter { workspace_id: Some(other), control_only: true }).await, [1]);
+    assert_eq!(all(Filter { workspace_id: Some(one), ..Filter::default() }).await, [0, 3, 4]);
+    assert_eq!(all(Filter { control_only: true, ..Filter::default() }).await, [1, 3]);
+    assert_eq!(all(Filter { workspace_id: Some(other), control_only: true, ..Filter::default() }).await, [1]);
     let first =
         journal.read(Position(0), 1, &Filter { control_only: true, ..Filter::default() }).await.unwrap();
     assert_eq!((positions(&first.events), first.next), (vec![1], Position(2)));
@@ -228,4 +229,26 @@ async fn a_burst_of_one_session_is_written_together(home: Home) {
     let batches: HashSet<_> = events.iter().map(|event| event.recorded_at).collect();
     assert_eq!(events.len(), 500);
     assert!(batches.len() <= 3, "{} batches", batches.len());
+}
+
+async fn a_filter_by_types_looks_at_a_span_of_positions(home: Home) {
+    let journal = home.journal().await;
+    let (workspace, other) = (Uuid::now_v7(), Uuid::now_v7());
+    journal.append(append(workspace, stream(workspace), control("session.created"))).await.unwrap();
+    for place in [workspace, other, workspace] {
+        journal.append(call(place)).await.unwrap();
+    }
+    journal.append(append(other, stream(other), control("session.created"))).await.unwrap();
+    let made = Filter { event_types: Some(&["session.created"]), ..Filter::default() };
+    let page = journal.read(Position(0), 100, &made).await.unwrap();
+    assert_eq!((positions(&page.events), page.next, page.head), (vec![0, 4], Position(5), Position(5)));
+    let page = journal.read(Position(0), 1, &made).await.unwrap();
+    assert_eq!((positions(&page.events), page.next), (vec![0], Position(1)));
+    let page = journal.read(Position(1), 1, &made).await.unwrap();
+    assert_eq!((positions(&page.events), page.next), (vec![4], Position(5)));
+    let of_one = Filter { workspace_id: Some(workspace), ..made };
+    let page = journal.read(Position(0), 100, &of_one).await.unwrap();
+    assert_eq!((positions(&page.events), page.next), (vec![0], Position(5)));
+    let page = journal.read(Position(5), 100, &made).await.unwrap();
+    assert_eq!((page.events.len(), page.next), (0, Position(5)));
 }
