@@ -75,6 +75,8 @@ pub(crate) enum Failure {
     Data(String),
     /// Nothing was written; another try may help.
     NotWritten(String),
+    /// The book has outgrown its partitions; nothing was written. Said where it was noticed.
+    NoRoom(String),
     /// There is no connection, so nothing was written.
     Unreachable(String),
     /// It may have been written.

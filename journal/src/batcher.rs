@@ -157,6 +157,10 @@ impl<B: Backend> Batcher<B> {
                     // Refusals needn't wait for a connection each.
                     sleep(UNREACHABLE_PAUSE).await;
                 }
+                Err(Failure::NoRoom(reason)) => {
+                    refuse_all(batch, &reason);
+                    sleep(UNREACHABLE_PAUSE).await;
+                }
                 Err(Failure::Unknown(reason)) => {
                     tracing::warn!(requests = batch.len(), reason, "a batch may have been written: looking");
                     self.resolve(batch, begun).await;

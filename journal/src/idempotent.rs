@@ -18,6 +18,9 @@ pub struct StoredAnswer {
     pub answer: Option<Vec<u8>>,
 }
 
+/// So few that an append which waits for the writing connection, or for a row, waits for milliseconds.
+const FORGOTTEN_AT_ONCE: i64 = 500;
+
 type Row = (Vec<u8>, i64, Option<Vec<u8>>);
 
 impl Database {
@@ -72,20 +75,26 @@ impl Database {
         Ok(())
     }
 
-    /// Forgets what has expired.
-    pub(crate) async fn forget_expired(&self, now: DateTime<Utc>) -> Result<(), ReadError> {
+    /// Forgets at most [`FORGOTTEN_AT_ONCE`] of what has expired, and says how much that was.
+    ///
+    /// A key that an append takes over at the same moment is passed by: it isn't expired any more.
+    pub(crate) async fn forget_some_expired(&self, now: DateTime<Utc>) -> Result<u64, ReadError> {
         match self {
             Self::Postgres(pool) => {
-                let sql = "DELETE FROM public.idempotency WHERE expires_at <= clock_timestamp()";
-                sqlx::query(sql).execute(pool).await.map_err(failed)?;
+                let sql = "DELETE FROM public.idempotency i USING (
+                        SELECT scope, key FROM public.idempotency WHERE expires_at <= clock_timestamp()
+                        ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED) e
+                    WHERE i.scope = e.scope AND i.key = e.key";
+                let done = sqlx::query(sql).bind(FORGOTTEN_AT_ONCE).execute(pool).await.map_err(failed)?;
+                Ok(done.rows_affected())
             }
             Self::Sqlite(book) => {
-                let sql = "DELETE FROM idempotency WHERE expires_at <= ?1";
-                let query = sqlx::query(sql).bind(now.timestamp_micros());
-                query.execute(&book.writer).await.map_err(failed)?;
+                let sql = "DELETE FROM idempotency WHERE rowid IN (
+                        SELECT rowid FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+                let query = sqlx::query(sql).bind(now.timestamp_micros()).bind(FORGOTTEN_AT_ONCE);
+                Ok(query.execute(&book.writer).await.map_err(failed)?.rows_affected())
             }
         }
-        Ok(())
     }
 }
 

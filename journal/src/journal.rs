@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::admission;
 use crate::answers::{Answers, Counters};
 use crate::append::{Append, Appended, Committed, Refused};
-use crate::backend::postgres::PostgresBackend;
+use crate::backend::postgres::{PartitionTrouble, Partitions, PostgresBackend};
 use crate::backend::sqlite::SqliteBackend;
 use crate::batcher::{Batcher, Shared};
 use crate::database::{Database, OpenError};
@@ -28,6 +28,11 @@ use crate::settings::Settings;
 use crate::tail::{LOST_TAIL, LostTail, Tail};
 use crate::wake;
 
+/// How long clearing away expired keys rests between two times.
+const BETWEEN_FORGETTING: Duration = Duration::from_millis(20);
+/// How many deadlines a page, a stream or an aggregate may take to read: they are long.
+const LONG_READ: u32 = 5;
+
 /// The book. Cheap to clone; all clones write through one batcher.
 #[derive(Clone)]
 pub struct Journal(Arc<Inner>);
@@ -40,6 +45,8 @@ struct Inner {
     heads: Arc<HeadReader>,
     shared: Shared,
     tasks: TaskTracker,
+    /// On `PostgreSQL`.
+    partitions: Option<Partitions>,
     answers: Counters,
     /// What a journal leaves running ends when the last clone is dropped.
     _closes: DropGuard,
@@ -62,9 +69,11 @@ impl Journal {
         let room = Room::new(settings.queue_bytes);
         let heads = Arc::new(HeadReader::default());
         let tasks = TaskTracker::new();
+        let mut partitions = None;
         match &database {
             Database::Postgres(pool) => {
-                let backend = PostgresBackend::open(pool.clone(), shared.tail.clone(), &settings).await?;
+                let ahead = partitions.insert(Partitions::keep(pool.clone()).await).clone();
+                let backend = PostgresBackend::new(pool.clone(), shared.tail.clone(), ahead, &settings);
                 tasks.spawn(Batcher::new(backend, inbox, settings.clone(), shared.clone()).run());
                 tasks.spawn(wake::listen(pool.clone(), shared.clone()));
             }
@@ -84,6 +93,7 @@ impl Journal {
             heads,
             shared,
             tasks,
+            partitions,
             answers: Counters::default(),
             _closes: closes,
         })))
@@ -144,16 +154,30 @@ impl Journal {
         self.0.answers.read()
     }
 
+    /// Why room for coming events can't be made (`PostgreSQL`); `None` when it can. Appends go on
+    /// while there is room left.
+    pub fn partition_trouble(&self) -> Option<PartitionTrouble> {
+        self.0.partitions.as_ref()?.trouble()
+    }
+
     /// How far the book reaches, read after this was called. Callers at the same time share a read.
     ///
     /// # Errors
     /// When the database can't be reached.
     pub async fn head(&self) -> Result<Head, ReadError> {
-        let deadline = Instant::now() + self.0.settings.deadline;
-        let head = timeout_at(deadline, self.0.heads.read(&self.0.database)).await;
-        let head = head.map_err(|_| ReadError::Unavailable("no answer in time".into()))??;
+        let head = self.in_time(1, self.0.heads.read(&self.0.database)).await?;
         self.0.shared.grew_to(head.next);
         Ok(head)
+    }
+
+    /// What is read within so many deadlines: a database that is stuck holds up nobody for longer.
+    async fn in_time<T>(
+        &self,
+        deadlines: u32,
+        reading: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<T, ReadError> {
+        let read = timeout(self.0.settings.deadline * deadlines, reading).await;
+        read.unwrap_or_else(|_| Err(ReadError::Unavailable("no answer in time".into())))
     }
 
     /// A page of the book, from `from` on, at most `limit` events that pass `filter`. Holds nothing
@@ -164,7 +188,7 @@ impl Journal {
     /// A hole (seen only where nothing is filtered out) or an undecodable event, by its position;
     /// or when the database can't be reached.
     pub async fn read(&self, from: Position, limit: usize, filter: &Filter) -> Result<Page, ReadError> {
-        let page = self.0.database.read_page(from, limit, filter).await?;
+        let page = self.in_time(LONG_READ, self.0.database.read_page(from, limit, filter)).await?;
         if let Some(last) = page.events.last() {
             self.0.shared.tail.note(last);
         }
@@ -181,7 +205,7 @@ impl Journal {
         from: Position,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
-        self.0.database.read_stream(stream, from, limit).await
+        self.in_time(LONG_READ, self.0.database.read_stream(stream, from, limit)).await
     }
 
     /// An aggregate that isn't held in memory, loaded by the stock reader of postgres-es or
@@ -190,7 +214,7 @@ impl Journal {
     /// # Errors
     /// When an event can't be decoded, or the database can't be reached.
     pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<(A, Option<Position>), ReadError> {
-        self.0.database.load(aggregate_id).await
+        self.in_time(LONG_READ, self.0.database.load(aggregate_id)).await
     }
 
     /// The event at `position`.
@@ -206,7 +230,7 @@ impl Journal {
     /// # Errors
     /// As [`Self::read`].
     pub async fn events(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
-        self.0.database.read_events(positions).await
+        self.in_time(1, self.0.database.read_events(positions)).await
     }
 
     /// What stands sealed beside these events and wasn't erased.
@@ -214,7 +238,7 @@ impl Journal {
     /// # Errors
     /// When the database can't be reached.
     pub async fn bodies(&self, event_ids: &[Uuid]) -> Result<Vec<Body>, ReadError> {
-        self.0.database.read_bodies(event_ids).await
+        self.in_time(1, self.0.database.read_bodies(event_ids)).await
     }
 
     /// What is kept of a request that was made with this key, if it hasn't expired.
@@ -222,7 +246,7 @@ impl Journal {
     /// # Errors
     /// When the database can't be reached.
     pub async fn idempotent(&self, scope: &str, key: &str) -> Result<Option<StoredAnswer>, ReadError> {
-        self.0.database.read_idempotent(scope, key, self.0.settings.clock.now()).await
+        self.in_time(1, self.0.database.read_idempotent(scope, key, self.0.settings.clock.now())).await
     }
 
     /// Keeps the sealed answer of a request whose answer wasn't known when it was appended. Once
@@ -236,7 +260,7 @@ impl Journal {
         key: &str,
         answer: Vec<u8>,
     ) -> Result<(), ReadError> {
-        self.0.database.write_idempotent(scope, key, &answer).await
+        self.in_time(1, self.0.database.write_idempotent(scope, key, &answer)).await
     }
 
     /// The book has grown at least to here. A hint: it may lag. It goes back only when the book has
@@ -271,12 +295,21 @@ impl fmt::Debug for Journal {
     }
 }
 
+/// Clears away expired idempotency keys, off the append path: a few at a time, and between two times
+/// whoever waits for the database has his turn.
 async fn forget_expired(database: Database, settings: Settings, closing: CancellationToken) {
     let forever = async {
         loop {
-            sleep(Duration::from_secs(600)).await;
-            if let Err(error) = database.forget_expired(settings.clock.now()).await {
-                tracing::warn!(%error, "expired idempotency keys cannot be forgotten");
+            sleep(settings.forget).await;
+            loop {
+                match database.forget_some_expired(settings.clock.now()).await {
+                    Ok(0) => break,
+                    Ok(_) => sleep(BETWEEN_FORGETTING).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "expired idempotency keys cannot be forgotten");
+                        break;
+                    }
+                }
             }
         }
     };

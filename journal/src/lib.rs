@@ -34,6 +34,7 @@ mod wake;
 
 pub use answers::Answers;
 pub use append::{Append, Appended, Budget, Committed, Expected, Idempotency, Refused, Write};
+pub use backend::postgres::PartitionTrouble;
 pub use database::{Database, DatabaseUrl, OpenError};
 pub use event::{Body, INSTANCE, NewEvent, Position, Recorded, SealedField, Stream};
 pub use failpoint::{Failpoint, Failpoints};

@@ -14,6 +14,7 @@ pub struct Settings {
     /// Within this time every append has its answer (2 s). It is divided: a request waits in the
     /// queue for at most three eighths of it, the lock must be had within five eighths, the answer
     /// of the database within six, and the rest is left to find out what became of a batch.
+    /// Short reads have the same time, pages and streams five times as much.
     pub deadline: Duration,
     /// How many requests may wait (8192). More are refused at once.
     pub queue: usize,
@@ -28,6 +29,8 @@ pub struct Settings {
     pub item_bytes: usize,
     /// How often the head is read without being asked for: the net under LISTEN/NOTIFY (500 ms).
     pub poll: Duration,
+    /// How often expired idempotency keys are looked for, to be cleared away (1 min).
+    pub forget: Duration,
     /// The clock of a book on `SQLite`. `PostgreSQL` has its own.
     pub clock: BookClock,
     /// For tests: does nothing in builds without the feature `failpoints`.
@@ -44,6 +47,7 @@ impl Default for Settings {
             batch_bytes: 4 << 20,
             item_bytes: 8 << 20,
             poll: Duration::from_millis(500),
+            forget: Duration::from_secs(60),
             clock: BookClock::default(),
             failpoints: Failpoints::default(),
         }

@@ -4,8 +4,9 @@
 //! again from it, so it isn't; as a file of its own it has a writer of its own, and folding never
 //! waits for an append or delays one.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +40,10 @@ impl SqliteBook {
 
     pub(crate) async fn open(dir: &Path) -> Result<Self, OpenError> {
         let lock = lock(dir)?;
-        let book = options(&dir.join("book.db"), SqliteSynchronous::Full);
-        let views = options(&dir.join("views.db"), SqliteSynchronous::Normal);
+        let (book, views) = (dir.join("book.db"), dir.join("views.db"));
+        [&book, &views].into_iter().try_for_each(|path| keep_private(path)).map_err(|e| failed(dir, e))?;
+        let book = options(&book, SqliteSynchronous::Full);
+        let views = options(&views, SqliteSynchronous::Normal);
         make(&book).await?;
         make(&views).await?;
         let writer = pool(1).connect_with(book.clone()).await?;
@@ -56,24 +59,45 @@ impl SqliteBook {
     }
 }
 
-/// Only the owner may look into the directory: the file modes inside follow from the umask.
+/// Only the owner may look into the directory.
 fn lock(dir: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Directory { dir: dir.display().to_string(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-    let path = dir.join("book.lock");
-    let file =
-        OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let file = made.and_then(|()| private_file(&dir.join("book.lock"))).map_err(|e| failed(dir, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.display().to_string())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(TryLockError::Error(source)) => Err(failed(dir, source)),
     }
 }
 
-/// Makes the file if it isn't there, and puts it into WAL mode, which it keeps. Alone, because the
-/// change of mode doesn't wait for other connections: it fails.
+fn failed(dir: &Path, source: io::Error) -> OpenError {
+    OpenError::Directory { dir: dir.display().to_string(), source }
+}
+
+/// Opened, or made so that only its owner may read it, whatever the umask says.
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)
+}
+
+/// A database file and what `SQLite` keeps beside it: made private, and made private again where an
+/// earlier version left it readable. `SQLite` gives the files that it makes beside it the same mode.
+fn keep_private(path: &Path) -> io::Result<()> {
+    drop(private_file(path)?);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match fs::set_permissions(&file, Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty file a database in WAL mode, which it keeps. Alone, because the change of mode
+/// doesn't wait for other connections: it fails.
 async fn make(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
-    let options = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let options = options.clone().journal_mode(SqliteJournalMode::Wal);
     options.connect().await?.close().await
 }
 

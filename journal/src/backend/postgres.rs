@@ -14,7 +14,8 @@ use sqlx::query::Query;
 use tokio::time::{Instant, timeout_at};
 
 use self::connection::{AppendConnection, Old};
-use self::partitions::Partitions;
+pub use self::partitions::PartitionTrouble;
+pub(crate) use self::partitions::Partitions;
 use super::columns::Columns;
 use super::{Backend, Failure, Verdict, Written};
 use crate::append::Appended;
@@ -22,6 +23,9 @@ use crate::failpoint::{Failpoint, Failpoints};
 use crate::queue::Item;
 use crate::settings::Settings;
 use crate::tail::{LOST_TAIL, Tail};
+
+/// Seen when the book has outgrown its partitions.
+const NO_PARTITION: &str = "no partition holds the next position";
 
 const APPEND: &str =
     "SELECT * FROM public.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,
@@ -40,15 +44,10 @@ pub(crate) struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    pub(crate) async fn open(
-        pool: PgPool,
-        tail: Arc<Tail>,
-        settings: &Settings,
-    ) -> Result<Self, sqlx::Error> {
-        let partitions = Partitions::ensure(pool.clone()).await?;
+    pub(crate) fn new(pool: PgPool, tail: Arc<Tail>, partitions: Partitions, settings: &Settings) -> Self {
         let lock_timeout = settings.deadline / 4;
         let failpoints = settings.failpoints.clone();
-        Ok(Self { pool, tail, lock_timeout, failpoints, partitions, connection: None, old: None })
+        Self { pool, tail, lock_timeout, failpoints, partitions, connection: None, old: None }
     }
 
     async fn connected(&mut self) -> Result<&mut AppendConnection, String> {
@@ -62,6 +61,15 @@ impl PostgresBackend {
     /// Keeps what is needed to find out what became of the attempt, and gives the connection up.
     fn give_up(&mut self) {
         self.old = self.connection.take().map(AppendConnection::abandon);
+    }
+
+    /// The next event has no partition. Says whether it is worth another try now.
+    async fn make_room(&self) -> Failure {
+        self.partitions.make_now(self.lock_timeout).await;
+        match self.partitions.trouble() {
+            Some(trouble) => Failure::NoRoom(format!("{NO_PARTITION}: {}", trouble.reason)),
+            None => Failure::NotWritten(NO_PARTITION.into()),
+        }
     }
 
     async fn attempt(&mut self, batch: &[Item], lock: Instant, answer: Instant) -> Result<Written, Failure> {
@@ -106,11 +114,9 @@ impl Backend for PostgresBackend {
                 }
             }
             Err(Failure::Data(_)) => {}
+            Err(Failure::NoRoom(_)) => return Err(self.make_room().await),
             Err(Failure::NotWritten(_) | Failure::Unreachable(_)) => self.connection = None,
             Err(Failure::Unknown(_)) => self.give_up(),
-        }
-        if matches!(&result, Err(Failure::NotWritten(reason)) if reason == answer::NO_PARTITION) {
-            self.partitions.make_now().await;
         }
         result
     }

@@ -93,3 +93,49 @@ fn a_url_is_never_printed() {
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }
+
+/// The permissions of the files in a book's directory.
+fn modes(dir: &std::path::Path) -> Vec<(String, u32)> {
+    use std::os::unix::fs::PermissionsExt;
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let mode = |entry: std::fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().permissions().mode() & 0o777)
+    };
+    entries.map(mode).collect()
+}
+
+#[tokio::test]
+async fn files_of_a_book_on_sqlite_are_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::sqlite().await;
+    let journal = home.journal().await;
+    journal.append(call(INSTANCE)).await.unwrap();
+    let made = modes(home.dir());
+    assert!(made.iter().any(|(name, _)| name == "book.db-wal"), "{made:?}");
+    assert!(made.iter().all(|(_, mode)| *mode == 0o600), "{made:?}");
+    // Files of an earlier version, which left it to the umask.
+    journal.close().await;
+    home.database.close().await;
+    let dir = home.dir().to_owned();
+    let Home { database, kind } = home;
+    drop((database, journal));
+    for (name, _) in modes(&dir) {
+        std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let again = Database::open_sqlite(&dir).await.unwrap();
+    Journal::open(again, Settings::default()).await.unwrap().append(call(INSTANCE)).await.unwrap();
+    let modes = modes(&dir).into_iter().filter(|(name, _)| name != "book.lock");
+    assert!(modes.clone().all(|(_, mode)| mode == 0o600), "{:?}", modes.collect::<Vec<_>>());
+    drop(kind);
+}
+
+#[tokio::test]
+async fn a_commit_on_sqlite_waits_for_the_disk() {
+    let home = Home::sqlite().await;
+    let Database::Sqlite(book) = &home.database else { unreachable!() };
+    let pragma = async |name: &str| {
+        let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+        sqlx::query_scalar::<_, String>(&sql).fetch_one(&book.writer).await.unwrap()
+    };
+    assert_eq!((pragma("synchronous").await, pragma("journal_mode").await), ("2".into(), "wal".into()));
+}

@@ -1,7 +1,10 @@
 //! A request that is repeated is harmless.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use tollbook_journal::{Append, INSTANCE, Idempotency, Position, Refused, StoredAnswer};
+use sqlx::Row as _;
+use tollbook_journal::{Append, Database, INSTANCE, Idempotency, Position, Refused, Settings, StoredAnswer};
 
 use crate::given::call;
 use crate::home::{Home, on_both};
@@ -14,6 +17,7 @@ on_both!(
     an_answer_can_be_filled_in_later_and_then_stays,
     an_expired_key_is_as_good_as_new,
     a_refused_request_keeps_no_key,
+    expired_keys_are_cleared_away_and_others_stay,
 );
 
 fn far() -> DateTime<Utc> {
@@ -99,4 +103,32 @@ async fn a_refused_request_keeps_no_key(home: Home) {
     let refused = Append { not_after: Some(past()), ..keyed("k", 1, None, far()) };
     assert_eq!(journal.append(refused).await, Err(Refused::Expired));
     journal.append(keyed("k", 1, None, far())).await.unwrap();
+}
+
+async fn keys(home: &Home) -> i64 {
+    let sql = "SELECT count(*) FROM idempotency";
+    match &home.database {
+        Database::Postgres(pool) => sqlx::query(sql).fetch_one(pool).await.unwrap().get(0),
+        Database::Sqlite(book) => sqlx::query(sql).fetch_one(&book.readers).await.unwrap().get(0),
+    }
+}
+
+/// More of them than are cleared away at once.
+async fn expired_keys_are_cleared_away_and_others_stay(home: Home) {
+    let sql = if home.is_postgres() {
+        "INSERT INTO idempotency SELECT 's', 'k' || n, '\\x00', n, NULL, now() - interval '1 minute'
+         FROM generate_series(1, 1300) n"
+    } else {
+        "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 1300)
+         INSERT INTO idempotency SELECT 's', 'k' || n, x'00', n, NULL, 1 FROM s"
+    };
+    home.sql(sql).await.unwrap();
+    let settings = Settings { forget: Duration::from_millis(10), ..Settings::default() };
+    let journal = home.journal_with(settings).await;
+    journal.append(keyed("k", 1, None, far())).await.unwrap();
+    while keys(&home).await > 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let again = journal.append(keyed("k", 1, None, far())).await;
+    assert_eq!(again, Err(duplicate(true, None)));
 }

@@ -8,9 +8,6 @@ use super::super::{Failure, Verdict, Written};
 use crate::event::Position;
 use crate::reading::unsigned;
 
-/// The reason of a [`Failure::NotWritten`] that more partitions would cure.
-pub(super) const NO_PARTITION: &str = "no partition holds the next position";
-
 /// The rows of `append_batch`.
 pub(super) fn written(rows: &[PgRow]) -> Result<Written, BoxDynError> {
     let first = rows.first().ok_or("an answer without rows")?;
@@ -58,7 +55,7 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
     let code = refusal.code().unwrap_or_default();
     // Every check constraint has a name; a row that no partition takes violates none of them.
     if code == "23514" && refusal.constraint().is_none() {
-        return Failure::NotWritten(NO_PARTITION.into());
+        return Failure::NoRoom(reason);
     }
     match code.get(..2) {
         // Data exceptions, integrity violations, and what is too large for an index.
