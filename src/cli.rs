@@ -27,6 +27,7 @@ mod patience;
 mod private_file;
 mod projection;
 mod resolve;
+mod secret_input;
 mod serve;
 mod server;
 mod service_file;
@@ -35,12 +36,15 @@ mod settings;
 mod url_text;
 mod workspace;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use context::{Context, Global};
 use failure::Failure;
+
+use crate::telemetry;
 
 /// An authorization service and gateway for the tools of AI agents: every tool call is decided, written in
 /// the book, and only then forwarded.
@@ -91,11 +95,11 @@ enum Command {
 
 /// Does what the process was started for.
 pub fn run() -> ExitCode {
+    telemetry::report_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {
-            // A reader that has gone away doesn't make a usage error of a request for help.
-            let _ = told.print();
+            tell(&told);
             return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
         }
     };
@@ -107,6 +111,18 @@ pub fn run() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// What was asked for, or what was wrong with it: that repeats arguments, and a secret may be among them.
+fn tell(told: &clap::Error) {
+    if !told.use_stderr() {
+        // A reader that has gone away doesn't make a usage error of a request for help.
+        let _ = told.print();
+        return;
+    }
+    let text = told.render();
+    let text = if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    output::note(text.trim_end());
 }
 
 fn work(command: Command, context: &Context) -> Result<(), Failure> {

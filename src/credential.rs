@@ -84,6 +84,22 @@ impl Kind {
         }
     }
 
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "API key",
+            Self::Session => "session token",
+            Self::Access => "access token",
+            Self::Refresh => "refresh token",
+            Self::Device => "device code",
+            Self::Code => "authorization code",
+            Self::Client => "client secret",
+            Self::OneTimeLink => "one-time link",
+            Self::Operator => "operator credential",
+            Self::Web => "console cookie",
+        }
+    }
+
     fn of(letters: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.letters() == letters)
     }

@@ -73,18 +73,13 @@ pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
 }
 
 fn no_method(method: &str, path: &str) -> Problem {
-    let detail = format!("{method} is not offered at {}.", repeated(path));
+    let detail = format!("{method} is not offered at {path}.");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", "Method not allowed", detail)
 }
 
 fn no_route(method: &str, path: &str) -> Problem {
-    let detail = format!("There is nothing at {method} {}. `/docs` lists what there is.", repeated(path));
+    let detail = format!("There is nothing at {method} {path}. `/docs` lists what there is.");
     Problem::new(StatusCode::NOT_FOUND, "route.unknown", "No such route", detail)
-}
-
-/// A path as it is said back: without a credential that somebody put there.
-fn repeated(path: &str) -> &str {
-    if path.contains("tbk_") { "this path" } else { path }
 }
 
 /// Around every request: gives it an id, and makes a problem of whatever refusal isn't one yet.

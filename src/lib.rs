@@ -23,6 +23,7 @@ pub mod keys;
 pub mod mcp;
 pub mod outbound;
 pub mod problem;
+pub mod redaction;
 pub mod reveal;
 pub mod sample;
 pub mod server;

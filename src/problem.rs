@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::authority::NotCaughtUp;
 use crate::book::ComposeError;
+use crate::redaction::scrub_text;
 
 tokio::task_local! {
     /// The id of the request that the current task answers.
@@ -80,7 +81,8 @@ impl Problem {
             kind: format!("urn:tollbook:problem:{code}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: detail.into(),
+            // Some repeat what was asked for, and somebody may have asked with a secret in the wrong place.
+            detail: scrub_text(&detail.into()).into_owned(),
             code: code.to_owned(),
             request_id: request_id(),
             position: None,

@@ -1,9 +1,13 @@
-//! Logs: to standard error, as text or as JSON. No secret is ever a field.
+//! Logs: to standard error, as text or as JSON. No secret is ever a field, and what looks like one is
+//! taken out all the same ([`crate::redaction`]).
 
 use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::redaction::Stderr;
 
 /// Starts logging what `filter` lets through. A second start changes nothing.
 ///
@@ -13,10 +17,25 @@ pub fn start(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter:
     let filter = EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_span_events(FmtSpan::NONE);
     // Already started means that a test or an embedding program logs its own way.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
     Ok(())
+}
+
+/// From now on a panic says where it happened, on standard error, and nothing of what was at hand there.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| Stderr::line(&report(panic))));
+}
+
+/// A message that is written in the code is shown. One that was put together when it happened may hold
+/// whatever went wrong there, a name or a key, and isn't: the place says enough to find it.
+fn report(panic: &PanicHookInfo<'_>) -> String {
+    let message = panic.payload().downcast_ref::<&'static str>();
+    let message = message.copied().unwrap_or("its message is not shown, for what it may hold");
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let thread = std::thread::current();
+    format!("error: a panic at {place} in thread `{}`: {message}", thread.name().unwrap_or("unnamed"))
 }

@@ -1,5 +1,7 @@
 //! `tollbook key`: API keys.
 
+mod check;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -34,6 +36,7 @@ enum Action {
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
     },
+    Check(check::Check),
     /// Show them.
     List,
     /// End one at once, and every session that was made with it.
@@ -58,8 +61,13 @@ const COLUMNS: [Column; 7] = [
 
 impl Key {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        if let Action::Check(check) = &self.action {
+            return check.run(context);
+        }
         let rooms = self.r#in.open(context).await?;
         match self.action {
+            // Done above: it needs no service.
+            Action::Check(_) => Ok(()),
             Action::Create { device_label, role, expires_at } => {
                 let mut body = json!({ "device_label": device_label });
                 if let Some(members) = body.as_object_mut() {

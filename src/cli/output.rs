@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::failure::Failure;
+use crate::redaction::Stderr;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +61,10 @@ pub(super) fn text(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Something for the person at the terminal, on standard error.
+/// Something for the person at the terminal, on standard error, without secrets: what is to be shown once
+/// is a result.
 pub(super) fn note(line: &str) {
-    // Nobody is left to be told that it failed.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    Stderr::line(line);
 }
 
 /// A table with a head; only the head when there is nothing in it.

@@ -1,7 +1,5 @@
 //! `tollbook server`: tool servers, which are the MCP servers of a workspace.
 
-use std::io::Read as _;
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use url::Url;
@@ -11,10 +9,9 @@ use super::failure::Failure;
 use super::fields::{list_of, text_of, time_of};
 use super::output::{self, Column, facts, short};
 use super::resolve::{In, MOST, Rooms};
+use super::secret_input;
 
 const LIST: &str = "tool-servers";
-/// The longest header value that is read.
-const HEADER_MAX: u64 = 16 * 1024;
 
 /// Tool servers: the MCP servers of a workspace.
 #[derive(Debug, Args)]
@@ -195,10 +192,8 @@ fn auth(header: Option<&str>, header_stdin: Option<String>) -> Result<Value, Fai
             (name.to_owned(), value)
         }
         (None, Some(name)) => {
-            let mut value = String::new();
-            let read = std::io::stdin().take(HEADER_MAX).read_to_string(&mut value);
-            read.map_err(|error| Failure::failed(format!("standard input cannot be read: {error}")))?;
-            (name, value.trim_end_matches(['\r', '\n']).to_owned())
+            let value = secret_input::read("the header's value")?;
+            (name, value.to_string())
         }
     };
     Ok(json!({ "kind": "header", "name": name, "value": value }))

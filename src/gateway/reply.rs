@@ -11,6 +11,7 @@ use super::admission::SCOPE;
 use crate::calls::{CallRefused, TargetError};
 use crate::mcp::{Id, RpcError, code};
 use crate::problem::Problem;
+use crate::redaction::scrub_text;
 
 /// Codes of our own, outside of what JSON-RPC and the protocol reserve; they read like the HTTP
 /// statuses that say the same.
@@ -98,7 +99,7 @@ fn denied(id: &Id, tool: &str, denial: Denial, position: Position) -> Result<Htt
     match denial {
         // The specification's own answer to a tool that isn't on the list.
         Denial::NotInLoadout => {
-            let message = format!("Unknown tool: {tool}");
+            let message = scrub_text(&format!("Unknown tool: {tool}")).into_owned();
             Ok(tool_denied(id, code::INVALID_PARAMS, message, &problem, denial))
         }
         Denial::ToolChanged | Denial::ToolServerRemoved => {

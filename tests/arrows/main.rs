@@ -51,8 +51,9 @@ const FOUNDATIONS: &[(&str, &[&str])] = &[
     ("keys", &["clock"]),
     ("mcp", &[]),
     ("outbound", &["clock", "config"]),
+    ("redaction", &["credential"]),
     ("reveal", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "redaction"]),
 ];
 
 /// crate → which of our crates it may name. The compiler keeps the rest.

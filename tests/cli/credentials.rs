@@ -80,3 +80,26 @@ fn where_nothing_answers_is_said() {
     let refused = machine.run(&["server", "list", "--url", "http://127.0.0.1:1"]).fails(1);
     assert!(refused.contains("nothing answers at http://127.0.0.1:1"), "{refused}");
 }
+
+#[test]
+fn key_check_knows_our_credentials_offline_and_never_repeats_one() {
+    let machine = Machine::new();
+    let key = stranger();
+    let ran = machine.run_with(&["key", "check", "--json"], &format!("{key}\n"));
+    assert!(!ran.out.contains(&key[20..]) && !ran.err.contains(&key[20..]));
+    let told = ran.json();
+    assert_eq!((&told["kind"], &told["id"]), (&json!("API key"), &json!(key[8..20])));
+    let last = if key.ends_with('0') { "1" } else { "0" };
+    for wrong in [format!("{}{last}", &key[..68]), key[..40].to_owned(), "ghp_0123".to_owned(), String::new()]
+    {
+        let ran = machine.run_with(&["key", "check"], &wrong);
+        assert!(wrong.len() < 30 || !ran.err.contains(&wrong[24..]), "{}", ran.err);
+        ran.fails(1);
+    }
+    // An argument is visible to everybody on the machine, and is not repeated either.
+    let refused = machine.run(&["key", "check", &key]).fails(2);
+    assert!(refused.contains("standard input") && !refused.contains(&key[20..]), "{refused}");
+    let ran = machine.run(&["key", "list", "--no-such-flag", &key]);
+    assert_eq!(ran.code, Some(2));
+    assert!(!ran.err.contains(&key[20..]), "{}", ran.err);
+}

@@ -2,7 +2,7 @@
 //!
 //! 1. Nothing happens off the book: `outage`, `crash`, `stop`.
 //! 2. No is no, at once: `race`, `expiry`, `memory`, `credentials`.
-//! 3. Secrets stay in: `canary`.
+//! 3. Secrets stay in: `canary`, `panics`, `secret_types`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
 //!    comes with the tree.
 //!
@@ -21,9 +21,11 @@ mod load;
 mod memory;
 mod outage;
 mod paging;
+mod panics;
 mod race;
 mod recorded;
 mod repetition;
+mod secret_types;
 mod service;
 mod stop;
 mod tenant;
