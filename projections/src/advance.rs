@@ -7,13 +7,13 @@ use tollbook_journal::{Filter, Journal, Position, ReadError};
 use crate::happening::Happening;
 use crate::model::{Folded, Model};
 use crate::store::{Claim, Step, Store, is_about_data};
-use crate::version::Version;
 
 /// A version of a projection that is being folded.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) model: Arc<dyn Model>,
-    pub(crate) version: Version,
+    /// What its rows are known by in the tables.
+    pub(crate) build: i32,
     /// The next position to read.
     pub(crate) position: Position,
 }
@@ -180,6 +180,6 @@ fn step(claim: Claim, mut folded: Folded, batch: &Batch) -> Step {
 
 impl Target {
     fn claim(&self) -> Claim {
-        Claim { projection: self.model.name(), version: self.version, expected: self.position }
+        Claim { build: self.build, expected: self.position }
     }
 }

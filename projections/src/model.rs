@@ -1,6 +1,7 @@
 //! Projections and indexes as the projector sees them: all alike.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::marker::PhantomData;
 
 use tollbook_journal::Position;
@@ -83,21 +84,41 @@ pub struct Stored {
     pub(crate) data: String,
 }
 
-/// A term as it is stored: what it leads to is the ordinal of a row, or of an event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What a row becomes: nothing else of it ever changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Update {
+    pub(crate) key: String,
+    /// JSON.
+    pub(crate) data: String,
+}
+
+/// A term of a row, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Posting {
-    pub(crate) workspace_id: Uuid,
-    pub(crate) term: Term,
+    pub(crate) term: Uuid,
     pub(crate) ordinal: i64,
+}
+
+/// The events of a page that have a term, as they are stored: one row of the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) term: Uuid,
+    pub(crate) first: i64,
+    /// How far behind `first` each of them stands, in order, itself (0) among them.
+    pub(crate) offsets: Vec<i16>,
 }
 
 /// What a page of events makes of the rows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Folded {
-    pub(crate) upserts: Vec<Stored>,
+    /// Rows that aren't there, or are among `deletes`.
+    pub(crate) inserts: Vec<Stored>,
+    /// Rows that are there.
+    pub(crate) updates: Vec<Update>,
     pub(crate) deletes: Vec<String>,
     pub(crate) added: Vec<Posting>,
     pub(crate) removed: Vec<Posting>,
+    pub(crate) blocks: Vec<Block>,
     /// The event at which it stopped, and why: nothing of it or behind it is in here.
     pub(crate) poison: Option<(Position, String)>,
 }
@@ -120,13 +141,41 @@ impl<I: Index> folding::Fold for Indexed<I> {
     }
 
     fn fold(&self, page: &[Happening], _rows: Vec<Stored>) -> Folded {
-        let mut added = Vec::new();
+        let mut blocks: BTreeMap<Uuid, Vec<Block>> = BTreeMap::new();
         for happening in page {
             let (workspace_id, ordinal) = (happening.recorded.workspace_id, ordinal(happening));
-            let terms: BTreeSet<Term> = I::terms(happening).into_iter().collect();
-            added.extend(terms.into_iter().map(|term| Posting { workspace_id, term, ordinal }));
+            for term in I::terms(happening) {
+                let term = term.stored(workspace_id);
+                let of_term = blocks.entry(term).or_default();
+                if !of_term.last_mut().is_some_and(|block| block.add(ordinal)) {
+                    of_term.push(Block { term, first: ordinal, offsets: vec![0] });
+                }
+            }
         }
-        Folded { added, ..Folded::default() }
+        Folded { blocks: blocks.into_values().flatten().collect(), ..Folded::default() }
+    }
+}
+
+impl Block {
+    /// As the databases read arrays. None if it stands alone.
+    pub(crate) fn offsets_between(&self, open: char, close: char) -> Option<String> {
+        let mut text = String::with_capacity(2 + 4 * self.offsets.len());
+        for offset in &self.offsets {
+            text.push(if text.is_empty() { open } else { ',' });
+            // Writing to a string never fails.
+            let _ = write!(text, "{offset}");
+        }
+        text.push(close);
+        (self.offsets.len() > 1).then_some(text)
+    }
+
+    /// Adds the event at `ordinal`, which is the last or behind it, if it isn't too far from the first.
+    fn add(&mut self, ordinal: i64) -> bool {
+        let Ok(offset) = i16::try_from(ordinal - self.first) else { return false };
+        if self.offsets.last() != Some(&offset) {
+            self.offsets.push(offset);
+        }
+        true
     }
 }
 
@@ -213,12 +262,17 @@ impl<P: Projection> Slot<P> {
         let (before, now) =
             (self.before.as_ref().map(Current::postings), self.now.as_ref().map(Current::postings));
         let (before, after) = (before.unwrap_or_default(), now.unwrap_or_default());
-        folded.removed.extend(before.difference(&after).cloned());
-        folded.added.extend(after.difference(&before).cloned());
+        folded.removed.extend(before.difference(&after).copied());
+        folded.added.extend(after.difference(&before).copied());
         match (self.before, self.now) {
-            (_, Some(Current { row, workspace_id, ordinal })) => {
+            (Some(before), Some(Current { row, ordinal, .. })) if before.ordinal == ordinal => {
+                folded.updates.push(Update { key, data: serde_json::to_string(&row)? });
+            }
+            (before, Some(Current { row, workspace_id, ordinal })) => {
+                // What was there is no more; this one only has its key.
+                folded.deletes.extend(before.map(|_| key.clone()));
                 let data = serde_json::to_string(&row)?;
-                folded.upserts.push(Stored { key, workspace_id, ordinal, data });
+                folded.inserts.push(Stored { key, workspace_id, ordinal, data });
             }
             (Some(_), None) => folded.deletes.push(key),
             (None, None) => {}
@@ -230,7 +284,8 @@ impl<P: Projection> Slot<P> {
 impl<P: Projection> Current<P> {
     fn postings(&self) -> BTreeSet<Posting> {
         let (workspace_id, ordinal) = (self.workspace_id, self.ordinal);
-        P::terms(&self.row).into_iter().map(|term| Posting { workspace_id, term, ordinal }).collect()
+        let posting = |term: Term| Posting { term: term.stored(workspace_id), ordinal };
+        P::terms(&self.row).into_iter().map(posting).collect()
     }
 }
 

@@ -184,7 +184,7 @@ impl Projector {
         let target = |checkpoint: &Checkpoint| {
             let runs = checkpoint.active && checkpoint.status == status::RUNNING;
             let model = self.model(checkpoint).filter(|_| runs)?.clone();
-            Some(Target { model, version: checkpoint.version, position: checkpoint.position })
+            Some(Target { model, build: checkpoint.build, position: checkpoint.position })
         };
         let targets: Vec<Target> = checkpoints.iter().filter_map(target).collect();
         self.progress.reached(targets.iter().map(|target| (target.model.name(), target.position)));

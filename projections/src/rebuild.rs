@@ -98,11 +98,11 @@ impl Rebuilder {
     /// Folds until the version is read, by our doing or somebody else's.
     async fn build(&self, model: &Arc<dyn Model>, version: Version) -> Result<Position, RebuildError> {
         loop {
-            let (position, read) = self.look(model.name(), version).await?;
-            if read {
+            let Checkpoint { build, position, active, .. } = self.look(model.name(), version).await?;
+            if active {
                 return Ok(position);
             }
-            let mut target = [Target { model: model.clone(), version, position }];
+            let mut target = [Target { model: model.clone(), build, position }];
             let mut more = Advanced::More;
             while more == Advanced::More {
                 more = advance(&self.journal, &self.store, &mut target, PAGE).await?;
@@ -135,22 +135,22 @@ impl Rebuilder {
         Ok(checkpoints.into_iter().find(|one| one.active && one.projection == projection))
     }
 
-    /// Where what is being built stands now, and whether it is already what is read.
-    async fn look(&self, projection: &str, version: Version) -> Result<(Position, bool), RebuildError> {
+    /// Where what is being built stands now.
+    async fn look(&self, projection: &str, version: Version) -> Result<Checkpoint, RebuildError> {
         let checkpoints = self.store.checkpoints().await?;
         let found =
             checkpoints.into_iter().find(|one| one.projection == projection && one.version == version);
-        let Some(Checkpoint { position, status, error, active, .. }) = found else {
+        let Some(checkpoint) = found else {
             return Err(RebuildError::Trouble("what was built has gone".into()));
         };
-        if status == status::STOPPED {
-            let (projection, error) = (projection.to_owned(), error.unwrap_or_default());
-            return Err(RebuildError::Stopped { projection, position, error });
+        if checkpoint.status == status::STOPPED {
+            let Checkpoint { projection, position, error, .. } = checkpoint;
+            return Err(RebuildError::Stopped { projection, position, error: error.unwrap_or_default() });
         }
-        if status == status::DROPPED {
+        if checkpoint.status == status::DROPPED {
             return Err(RebuildError::Trouble("what was built has been replaced meanwhile".into()));
         }
-        Ok((position, active))
+        Ok(checkpoint)
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Store {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub(crate) projection: String,
+    /// What its rows are known by in the tables. Never used twice.
+    pub(crate) build: i32,
     pub(crate) version: Version,
     /// The next position to read.
     pub(crate) position: Position,
@@ -48,11 +50,18 @@ pub(crate) mod status {
 }
 
 /// One version of one projection, where the projector believes it to stand.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
-    pub(crate) projection: &'static str,
-    pub(crate) version: Version,
+    pub(crate) build: i32,
     pub(crate) expected: Position,
+}
+
+/// A claimed checkpoint, as it stands.
+#[derive(Debug, sqlx::FromRow)]
+struct Held {
+    build: i32,
+    position: i64,
+    status: String,
 }
 
 /// What one projection makes of a page.
@@ -144,21 +153,20 @@ impl Work {
     /// hold of one and each stands where it is believed to. This is the guard: two projectors never
     /// fold the same event into the same row, however many there are.
     pub(crate) async fn claim(&mut self, claims: &[Claim]) -> Result<bool, sqlx::Error> {
-        let held: Vec<(String, i32, i64, String)> = match self {
+        let held: Vec<Held> = match self {
             Self::Postgres(work) => postgres::hold(work, claims).await?,
             Self::Sqlite(work) => sqlite::hold(work, claims).await?,
         };
         Ok(claims.iter().all(|claim| {
-            held.iter().any(|(projection, version, position, status)| {
-                projection == claim.projection
-                    && *version == claim.version.stored()
-                    && *position == stored(claim.expected)
-                    && matches!(status.as_str(), status::RUNNING | status::BUILDING)
+            held.iter().any(|held| {
+                held.build == claim.build
+                    && held.position == stored(claim.expected)
+                    && matches!(held.status.as_str(), status::RUNNING | status::BUILDING)
             })
         }))
     }
 
-    /// The rows of these keys, by the index of their claim.
+    /// The rows of these keys, in the order of their claims.
     pub(crate) async fn load(
         &mut self,
         keys: &[(Claim, Vec<String>)],
@@ -171,9 +179,9 @@ impl Work {
             Self::Postgres(work) => postgres::load(work, keys).await?,
             Self::Sqlite(work) => sqlite::load(work, keys).await?,
         };
-        for (number, key, workspace_id, ordinal, data) in found {
-            let number = usize::try_from(number).unwrap_or(usize::MAX);
-            if let Some(rows) = rows.get_mut(number) {
+        for (build, key, workspace_id, ordinal, data) in found {
+            let of_claim = rows.iter_mut().zip(keys).find(|(_, (claim, _))| claim.build == build);
+            if let Some((rows, _)) = of_claim {
                 rows.push(Stored { key, workspace_id, ordinal, data });
             }
         }
@@ -197,22 +205,22 @@ impl Work {
 }
 
 const CHECKPOINTS: &str = "
-    SELECT c.projection, c.version, c.position, c.status, c.error,
+    SELECT c.projection, c.build, c.version, c.position, c.status, c.error,
         a.version IS NOT NULL AS active
     FROM projection_checkpoints c
     LEFT JOIN projection_active a ON a.projection = c.projection AND a.version = c.version
     ORDER BY c.projection, c.version";
 
-type CheckpointColumns = (String, i32, i64, String, Option<String>, bool);
+type CheckpointColumns = (String, i32, i32, i64, String, Option<String>, bool);
 
 fn checkpoint(columns: CheckpointColumns) -> Checkpoint {
-    let (projection, version, position, status, error, active) = columns;
+    let (projection, build, version, position, status, error, active) = columns;
     let (version, position) = (Version::of_stored(version), read(position));
-    Checkpoint { projection, version, position, status, error, active }
+    Checkpoint { projection, build, version, position, status, error, active }
 }
 
-/// A row of [`Work::load`]: the index of its claim, and the row.
-type LoadedColumns = (i64, String, uuid::Uuid, i64, String);
+/// A row of [`Work::load`]: build, key, workspace, ordinal, data.
+type LoadedColumns = (i32, String, uuid::Uuid, i64, String);
 
 /// Positions stay far below 2⁶³.
 pub(crate) fn stored(position: Position) -> i64 {
@@ -239,6 +247,13 @@ fn all_moved(moved: u64, steps: &[Step]) -> Result<(), sqlx::Error> {
     let all = u64::try_from(steps.len()).is_ok_and(|steps| moved == steps);
     if all { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
+
+/// What a build is made of, beside its checkpoint.
+const TABLES: [&str; 3] = ["projection_rows", "projection_terms", "projection_postings"];
+
+/// The build of a version that isn't read.
+const UNREAD_BUILD: &str = "SELECT build FROM projection_checkpoints WHERE projection = $1 AND version = $2
+    AND version NOT IN (SELECT version FROM projection_active WHERE projection = $1)";
 
 /// `$1` is the projection, `$2` the version that will be read, `$3` the one that was.
 const SWAP: [&str; 2] = [

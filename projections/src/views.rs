@@ -163,8 +163,8 @@ impl Views {
         query: &Query,
     ) -> Result<Vec<Listed<P::Row>>, ViewError> {
         let Query { terms, after, limit, order } = query;
-        let asked = Asked::new(terms, None, None, *after, *limit, *order);
-        let rows = question::list(&self.store, P::NAME, workspace_id, &asked).await?;
+        let asked = Asked::new(workspace_id, terms, (None, None), *after, *limit, *order);
+        let rows = question::list(&self.store, P::NAME, &asked).await?;
         self.rows::<P>(rows).await
     }
 
@@ -215,13 +215,13 @@ impl Views {
         search: &Search,
     ) -> Result<Vec<Position>, ViewError> {
         let Search { terms, from, to, after, limit, order } = search;
-        let asked = Asked::new(terms, *from, *to, *after, *limit, *order);
+        let asked = Asked::new(workspace_id, terms, (*from, *to), *after, *limit, *order);
         if terms.is_empty() {
             // The book itself has that order.
-            let found = question::of_workspace(self.journal.database(), workspace_id, &asked).await?;
+            let found = question::of_workspace(self.journal.database(), &asked).await?;
             return Ok(found.into_iter().map(read).collect());
         }
-        let found = question::search(&self.store, I::NAME, workspace_id, &asked).await?;
+        let found = question::search(&self.store, I::NAME, &asked).await?;
         self.check(I::NAME, I::VERSION, found.first().map(|(version, _)| *version)).await?;
         Ok(found.into_iter().map(|(_, position)| read(position)).collect())
     }

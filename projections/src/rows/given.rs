@@ -115,15 +115,20 @@ fn fold<P: Projection>(pages: &[&[Happening]]) -> Then<P> {
     for page in pages {
         let rows = model.keys(page).iter().filter_map(|key| stored.get(key).cloned()).collect();
         let folded = model.fold(page, rows);
-        stored.extend(folded.upserts.into_iter().map(|row| (row.key.clone(), row)));
         for key in folded.deletes {
-            stored.remove(&key);
+            assert!(stored.remove(&key).is_some(), "{key} was there");
+        }
+        for row in folded.inserts {
+            assert!(stored.insert(row.key.clone(), row).is_none(), "it was not there");
+        }
+        for update in folded.updates {
+            stored.get_mut(&update.key).expect("it was there").data = update.data;
         }
         for posting in folded.removed {
             assert!(postings.remove(&posting), "{posting:?} was there");
         }
         for posting in folded.added {
-            assert!(postings.insert(posting.clone()), "{posting:?} was not there");
+            assert!(postings.insert(posting), "{posting:?} was not there");
         }
         if let Some((position, _)) = folded.poison {
             misfit = Some(position.0);

@@ -27,7 +27,7 @@ pub struct LoadoutRow {
     pub version: u32,
     /// Of the newest version, in the order chosen.
     pub tools: Vec<PinnedTool>,
-    /// Their definitions, a JSON array in the order of `tools`.
+    /// Their definitions, a JSON object by the tools' names.
     pub definitions: Option<Sealed>,
     /// When it was made.
     pub created_at: DateTime<Utc>,

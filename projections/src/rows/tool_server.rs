@@ -29,7 +29,7 @@ pub struct ToolServerRow {
     pub authorization: Authorization,
     /// As it last described them, in its order.
     pub tools: Vec<KnownTool>,
-    /// Their definitions, a JSON array in the order of `tools`.
+    /// Their definitions, a JSON object by the tools' names.
     pub definitions: Option<Sealed>,
     /// When `tools` last changed; never, when absent.
     pub tools_changed_at: Option<DateTime<Utc>>,

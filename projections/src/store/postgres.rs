@@ -3,39 +3,40 @@
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Postgres, Transaction};
 
-use super::{Claim, LoadedColumns, Step, status, stored};
-use crate::model::{Posting, Stored};
+use super::{Claim, Held, LoadedColumns, Step, status, stored};
+use crate::model::{Folded, Posting};
 use crate::version::Version;
+
+/// What a transaction that folds begins with.
+///
+/// Rows and checkpoint are lost together or not at all, and both can be built again: so they needn't
+/// wait for the disk, and don't compete with the appends for it. And its statements look up each thing
+/// in an index however small the tables are: a plan is kept, and the tables grow.
+const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+
+pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with(BEGIN).await
+}
 
 /// One column of what goes into a statement.
 fn each<'a, T, C>(rows: &'a [T], column: impl Fn(&'a T) -> C) -> Vec<C> {
     rows.iter().map(column).collect()
 }
 
-pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    let mut work = pool.begin().await?;
-    // Rows and checkpoint are lost together or not at all, and both can be built again: so they needn't
-    // wait for the disk, and don't compete with the appends for it.
-    sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *work).await?;
-    Ok(work)
+/// All of a kind that the steps have made, each with the build it belongs to.
+fn all<'a, T>(steps: &'a [Step], of: impl Fn(&'a Folded) -> &'a Vec<T>) -> Vec<(i32, &'a T)> {
+    steps.iter().flat_map(|step| of(&step.folded).iter().map(|one| (step.claim.build, one))).collect()
 }
 
 /// The checkpoints of `claims` that nobody else holds. Whoever finds one held has nothing to do: its
 /// holder is doing it.
-pub(super) async fn hold(
-    work: &mut PgConnection,
-    claims: &[Claim],
-) -> Result<Vec<(String, i32, i64, String)>, sqlx::Error> {
+pub(super) async fn hold(work: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Held>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT c.projection, c.version, c.position, c.status
-         FROM projection_checkpoints c
-         JOIN UNNEST($1::text[], $2::integer[]) AS n(projection, version)
-            ON c.projection = n.projection AND c.version = n.version
-         ORDER BY c.projection, c.version
-         FOR UPDATE OF c SKIP LOCKED",
+        "SELECT build, position, status FROM projection_checkpoints WHERE build = ANY($1)
+         ORDER BY build FOR UPDATE SKIP LOCKED",
     )
-    .bind(each(claims, |claim| claim.projection))
-    .bind(each(claims, |claim| claim.version.stored()))
+    .bind(each(claims, |claim| claim.build))
     .fetch_all(work)
     .await
 }
@@ -44,71 +45,60 @@ pub(super) async fn load(
     work: &mut PgConnection,
     keys: &[(Claim, Vec<String>)],
 ) -> Result<Vec<LoadedColumns>, sqlx::Error> {
-    let wanted: Vec<(i64, &Claim, &String)> = (0..)
-        .zip(keys)
-        .flat_map(|(number, (claim, keys))| keys.iter().map(move |key| (number, claim, key)))
-        .collect();
+    let wanted: Vec<(i32, &String)> =
+        keys.iter().flat_map(|(claim, keys)| keys.iter().map(|key| (claim.build, key))).collect();
     sqlx::query_as(
-        "SELECT n.number, r.key, r.workspace_id, r.ordinal, r.data::text
-         FROM UNNEST($1::bigint[], $2::text[], $3::integer[], $4::text[]) AS n(number, projection, version, key)
-         JOIN projection_rows r
-            ON r.projection = n.projection AND r.version = n.version AND r.key = n.key",
+        "SELECT r.build, r.key, r.workspace_id, r.ordinal, r.data
+         FROM UNNEST($1::integer[], $2::text[]) AS n(build, key)
+         JOIN projection_rows r ON r.build = n.build AND r.key = n.key",
     )
-    .bind(each(&wanted, |(number, ..)| *number))
-    .bind(each(&wanted, |(_, claim, _)| claim.projection))
-    .bind(each(&wanted, |(_, claim, _)| claim.version.stored()))
-    .bind(each(&wanted, |(.., key)| key.as_str()))
+    .bind(each(&wanted, |(build, _)| *build))
+    .bind(each(&wanted, |(_, key)| key.as_str()))
     .fetch_all(work)
     .await
 }
 
 pub(super) async fn write(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
     delete_rows(work, steps).await?;
-    upsert_rows(work, steps).await?;
-    write_terms(work, steps, false).await?;
-    write_terms(work, steps, true).await?;
+    insert_rows(work, steps).await?;
+    update_rows(work, steps).await?;
+    let remove = "DELETE FROM projection_terms t
+         USING UNNEST($1::integer[], $2::uuid[], $3::bigint[]) AS n(build, term, ordinal)
+         WHERE t.build = n.build AND t.term = n.term AND t.ordinal = n.ordinal";
+    write_terms(work, remove, &all(steps, |folded| &folded.removed)).await?;
+    let add = "INSERT INTO projection_terms (build, term, ordinal)
+         SELECT * FROM UNNEST($1::integer[], $2::uuid[], $3::bigint[])";
+    write_terms(work, add, &all(steps, |folded| &folded.added)).await?;
+    insert_blocks(work, steps).await?;
     move_checkpoints(work, steps).await
 }
 
 async fn delete_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let rows: Vec<(&Claim, &String)> = steps
-        .iter()
-        .flat_map(|Step { claim, folded, .. }| folded.deletes.iter().map(move |key| (claim, key)))
-        .collect();
+    let rows = all(steps, |folded| &folded.deletes);
     if rows.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "DELETE FROM projection_rows r
-         USING UNNEST($1::text[], $2::integer[], $3::text[]) AS n(projection, version, key)
-         WHERE r.projection = n.projection AND r.version = n.version AND r.key = n.key",
+        "DELETE FROM projection_rows r USING UNNEST($1::integer[], $2::text[]) AS n(build, key)
+         WHERE r.build = n.build AND r.key = n.key",
     )
-    .bind(each(&rows, |(claim, _)| claim.projection))
-    .bind(each(&rows, |(claim, _)| claim.version.stored()))
+    .bind(each(&rows, |(build, _)| *build))
     .bind(each(&rows, |(_, key)| key.as_str()))
     .execute(work)
     .await?;
     Ok(())
 }
 
-async fn upsert_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let rows: Vec<(&Claim, &Stored)> = steps
-        .iter()
-        .flat_map(|Step { claim, folded, .. }| folded.upserts.iter().map(move |row| (claim, row)))
-        .collect();
+async fn insert_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
+    let rows = all(steps, |folded| &folded.inserts);
     if rows.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO projection_rows (projection, version, key, workspace_id, ordinal, data)
-         SELECT n.projection, n.version, n.key, n.workspace_id, n.ordinal, n.data::json
-         FROM UNNEST($1::text[], $2::integer[], $3::text[], $4::uuid[], $5::bigint[], $6::text[])
-            AS n(projection, version, key, workspace_id, ordinal, data)
-         ON CONFLICT (projection, version, key) DO UPDATE
-            SET workspace_id = excluded.workspace_id, ordinal = excluded.ordinal, data = excluded.data",
+        "INSERT INTO projection_rows (build, key, workspace_id, ordinal, data)
+         SELECT * FROM UNNEST($1::integer[], $2::text[], $3::uuid[], $4::bigint[], $5::text[])",
     )
-    .bind(each(&rows, |(claim, _)| claim.projection))
-    .bind(each(&rows, |(claim, _)| claim.version.stored()))
+    .bind(each(&rows, |(build, _)| *build))
     .bind(each(&rows, |(_, row)| row.key.as_str()))
     .bind(each(&rows, |(_, row)| row.workspace_id))
     .bind(each(&rows, |(_, row)| row.ordinal))
@@ -118,32 +108,56 @@ async fn upsert_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx
     Ok(())
 }
 
-async fn write_terms(work: &mut PgConnection, steps: &[Step], add: bool) -> Result<(), sqlx::Error> {
-    let terms: Vec<(&Claim, &Posting)> = steps
-        .iter()
-        .flat_map(|Step { claim, folded, .. }| {
-            let postings = if add { &folded.added } else { &folded.removed };
-            postings.iter().map(move |posting| (claim, posting))
-        })
-        .collect();
+async fn update_rows(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
+    let rows = all(steps, |folded| &folded.updates);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE projection_rows r SET data = n.data
+         FROM UNNEST($1::integer[], $2::text[], $3::text[]) AS n(build, key, data)
+         WHERE r.build = n.build AND r.key = n.key",
+    )
+    .bind(each(&rows, |(build, _)| *build))
+    .bind(each(&rows, |(_, row)| row.key.as_str()))
+    .bind(each(&rows, |(_, row)| row.data.as_str()))
+    .execute(work)
+    .await?;
+    Ok(())
+}
+
+async fn write_terms(
+    work: &mut PgConnection,
+    statement: &str,
+    terms: &[(i32, &Posting)],
+) -> Result<(), sqlx::Error> {
     if terms.is_empty() {
         return Ok(());
     }
-    sqlx::query(if add {
-        "INSERT INTO projection_terms (projection, version, workspace_id, term, ordinal)
-         SELECT * FROM UNNEST($1::text[], $2::integer[], $3::uuid[], $4::text[], $5::bigint[])"
-    } else {
-        "DELETE FROM projection_terms t
-         USING UNNEST($1::text[], $2::integer[], $3::uuid[], $4::text[], $5::bigint[])
-            AS n(projection, version, workspace_id, term, ordinal)
-         WHERE t.projection = n.projection AND t.version = n.version AND t.workspace_id = n.workspace_id
-            AND t.term = n.term AND t.ordinal = n.ordinal"
-    })
-    .bind(each(&terms, |(claim, _)| claim.projection))
-    .bind(each(&terms, |(claim, _)| claim.version.stored()))
-    .bind(each(&terms, |(_, posting)| posting.workspace_id))
-    .bind(each(&terms, |(_, posting)| posting.term.as_str()))
-    .bind(each(&terms, |(_, posting)| posting.ordinal))
+    sqlx::query(statement)
+        .bind(each(terms, |(build, _)| *build))
+        .bind(each(terms, |(_, posting)| posting.term))
+        .bind(each(terms, |(_, posting)| posting.ordinal))
+        .execute(work)
+        .await?;
+    Ok(())
+}
+
+async fn insert_blocks(work: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
+    let blocks = all(steps, |folded| &folded.blocks);
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    // Arrays of arrays must be rectangular, and these aren't: each goes as text.
+    sqlx::query(
+        "INSERT INTO projection_postings (build, term, first, offsets)
+         SELECT n.build, n.term, n.first, n.offsets::smallint[]
+         FROM UNNEST($1::integer[], $2::uuid[], $3::bigint[], $4::text[]) AS n(build, term, first, offsets)",
+    )
+    .bind(each(&blocks, |(build, _)| *build))
+    .bind(each(&blocks, |(_, block)| block.term))
+    .bind(each(&blocks, |(_, block)| block.first))
+    .bind(each(&blocks, |(_, block)| block.offsets_between('{', '}')))
     .execute(work)
     .await?;
     Ok(())
@@ -154,13 +168,11 @@ async fn move_checkpoints(work: &mut PgConnection, steps: &[Step]) -> Result<(),
     let moved = sqlx::query(
         "UPDATE projection_checkpoints c
          SET position = n.next, error = n.error, updated_at = clock_timestamp(),
-            status = CASE WHEN n.error IS NULL THEN c.status ELSE $6 END
-         FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[])
-            AS n(projection, version, expected, next, error)
-         WHERE c.projection = n.projection AND c.version = n.version AND c.position = n.expected",
+            status = CASE WHEN n.error IS NULL THEN c.status ELSE $5 END
+         FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[], $4::text[]) AS n(build, expected, next, error)
+         WHERE c.build = n.build AND c.position = n.expected",
     )
-    .bind(each(steps, |step| step.claim.projection))
-    .bind(each(steps, |step| step.claim.version.stored()))
+    .bind(each(steps, |step| step.claim.build))
     .bind(each(steps, |step| stored(step.claim.expected)))
     .bind(each(steps, |step| stored(step.next)))
     .bind(each(steps, error))
@@ -258,26 +270,19 @@ pub(super) async fn drop_version(
     projection: &str,
     version: Version,
 ) -> Result<(), sqlx::Error> {
-    for table in ["projection_rows", "projection_terms"] {
+    let build: Option<i32> = sqlx::query_scalar(super::UNREAD_BUILD)
+        .bind(projection)
+        .bind(version.stored())
+        .fetch_optional(pool)
+        .await?;
+    let Some(build) = build else { return Ok(()) };
+    for table in super::TABLES {
         // In portions, so that nothing is held for long.
         let statement = format!(
-            "DELETE FROM {table} WHERE ctid IN
-                (SELECT ctid FROM {table} WHERE projection = $1 AND version = $2 LIMIT 10000)"
+            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE build = $1 LIMIT 10000))"
         );
-        loop {
-            let query = sqlx::query(&statement).bind(projection).bind(version.stored());
-            if query.execute(pool).await?.rows_affected() == 0 {
-                break;
-            }
-        }
+        while sqlx::query(&statement).bind(build).execute(pool).await?.rows_affected() > 0 {}
     }
-    sqlx::query(
-        "DELETE FROM projection_checkpoints WHERE projection = $1 AND version = $2
-            AND version NOT IN (SELECT version FROM projection_active WHERE projection = $1)",
-    )
-    .bind(projection)
-    .bind(version.stored())
-    .execute(pool)
-    .await?;
+    sqlx::query("DELETE FROM projection_checkpoints WHERE build = $1").bind(build).execute(pool).await?;
     Ok(())
 }

@@ -13,8 +13,9 @@ use crate::views::{Order, Views};
 pub(crate) type RowColumns = (i32, String, Uuid, i64, String);
 
 /// What is asked for, in terms of the tables.
-pub(crate) struct Asked<'a> {
-    terms: Vec<&'a str>,
+pub(crate) struct Asked {
+    workspace_id: Uuid,
+    terms: Vec<Uuid>,
     /// The least ordinal.
     from: i64,
     /// The first ordinal that is too great.
@@ -23,11 +24,11 @@ pub(crate) struct Asked<'a> {
     direction: &'static str,
 }
 
-impl<'a> Asked<'a> {
+impl Asked {
     pub(crate) fn new(
-        terms: &'a [Term],
-        from: Option<Position>,
-        to: Option<Position>,
+        workspace_id: Uuid,
+        terms: &[Term],
+        (from, to): (Option<Position>, Option<Position>),
         after: Option<Position>,
         limit: usize,
         order: Order,
@@ -43,27 +44,20 @@ impl<'a> Asked<'a> {
                 "DESC"
             }
         };
-        let terms = terms.iter().take(Views::TERMS_MAX).map(Term::as_str).collect();
-        Self { terms, from, to, limit: i64::try_from(limit).unwrap_or(i64::MAX), direction }
+        let terms = terms.iter().take(Views::TERMS_MAX).map(|term| term.stored(workspace_id)).collect();
+        Self { workspace_id, terms, from, to, limit: i64::try_from(limit).unwrap_or(i64::MAX), direction }
     }
 
-    /// The last four or more parameters: `$3` to `$5` are the bounds, and from `$6` on, the terms.
-    fn bind<'q>(&'q self, mut binds: Vec<Bind<'q>>) -> Vec<Bind<'q>> {
-        binds.extend([Bind::Number(self.from), Bind::Number(self.to), Bind::Number(self.limit)]);
-        binds.extend(self.terms.iter().map(|term| Bind::Text(term)));
-        binds
+    /// The parameters: `first` is `$1`, `$2` to `$4` are the bounds, and from `$5` on, the terms.
+    fn binds<'q>(&self, first: Bind<'q>) -> Vec<Bind<'q>> {
+        let bounds = [self.from, self.to, self.limit].map(Bind::Number);
+        std::iter::once(first).chain(bounds).chain(self.terms.iter().copied().map(Bind::Id)).collect()
     }
 
-    /// Whatever has the first term, bound to `t`, must have the others too.
-    fn other_terms(&self) -> String {
-        let other = |number: usize| {
-            format!(
-                " AND EXISTS (SELECT 1 FROM projection_terms o WHERE o.projection = t.projection
-                    AND o.version = t.version AND o.workspace_id = t.workspace_id AND o.term = ${number}
-                    AND o.ordinal = t.ordinal)"
-            )
-        };
-        (1..self.terms.len()).map(|number| other(number + 6)).collect()
+    /// Whatever has the first term must have the others, too.
+    fn others(&self, other: impl Fn(usize) -> String) -> String {
+        let numbers = 6..self.terms.len() + 5;
+        numbers.flat_map(|number| [" AND EXISTS (".to_owned(), other(number), ")".to_owned()]).collect()
     }
 }
 
@@ -74,8 +68,12 @@ enum Bind<'q> {
     Number(i64),
 }
 
-/// The version that is read, of projection `$1`: looked up once, before the rows.
-const ACTIVE: &str = "(SELECT version FROM projection_active WHERE projection = $1)";
+/// The build that is read, and its version, of projection `$1`: looked up once, before the rows.
+const BUILD: &str = "(SELECT c.build FROM projection_active a JOIN projection_checkpoints c
+    ON c.projection = a.projection AND c.version = a.version WHERE a.projection = $1)";
+const VERSION: &str = "(SELECT version FROM projection_active WHERE projection = $1)";
+
+const ROW: &str = "r.key, r.workspace_id, r.ordinal, r.data";
 
 pub(crate) async fn active(store: &Store, projection: &str) -> Result<Option<i32>, sqlx::Error> {
     let sql = "SELECT version FROM projection_active WHERE projection = $1";
@@ -93,9 +91,8 @@ pub(crate) async fn by_keys(
     }
     let numbers: Vec<_> = (3..keys.len() + 3).map(|number| format!("${number}")).collect();
     let sql = format!(
-        "SELECT r.version, r.key, r.workspace_id, r.ordinal, CAST(r.data AS text) FROM projection_rows r
-         WHERE r.projection = $1 AND r.version = {ACTIVE} AND r.workspace_id = $2 AND r.key IN ({})
-         ORDER BY r.ordinal",
+        "SELECT {VERSION}, {ROW} FROM projection_rows r
+         WHERE r.build = {BUILD} AND r.workspace_id = $2 AND r.key IN ({}) ORDER BY r.ordinal",
         numbers.join(", ")
     );
     let mut binds = vec![Bind::Text(projection), Bind::Id(workspace_id)];
@@ -106,56 +103,74 @@ pub(crate) async fn by_keys(
 pub(crate) async fn list(
     store: &Store,
     projection: &str,
-    workspace_id: Uuid,
-    asked: &Asked<'_>,
+    asked: &Asked,
 ) -> Result<Vec<RowColumns>, sqlx::Error> {
-    let columns = "r.version, r.key, r.workspace_id, r.ordinal, CAST(r.data AS text)";
-    let direction = asked.direction;
+    let (direction, workspace) = (asked.direction, asked.terms.len() + 5);
     let sql = if asked.terms.is_empty() {
         format!(
-            "SELECT {columns} FROM projection_rows r
-             WHERE r.projection = $1 AND r.version = {ACTIVE} AND r.workspace_id = $2
-                AND r.ordinal >= $3 AND r.ordinal < $4
-             ORDER BY r.ordinal {direction} LIMIT $5"
+            "SELECT {VERSION}, {ROW} FROM projection_rows r
+             WHERE r.build = {BUILD} AND r.workspace_id = ${workspace} AND r.ordinal >= $2 AND r.ordinal < $3
+             ORDER BY r.ordinal {direction} LIMIT $4"
         )
     } else {
+        let other = |number: usize| {
+            format!(
+                "SELECT 1 FROM projection_terms o
+                 WHERE o.build = t.build AND o.term = ${number} AND o.ordinal = t.ordinal"
+            )
+        };
         format!(
-            "SELECT {columns} FROM projection_terms t JOIN projection_rows r
-                ON r.projection = t.projection AND r.version = t.version
-                AND r.workspace_id = t.workspace_id AND r.ordinal = t.ordinal
-             WHERE t.projection = $1 AND t.version = {ACTIVE} AND t.workspace_id = $2
-                AND t.ordinal >= $3 AND t.ordinal < $4 AND t.term = $6 {}
-             ORDER BY t.ordinal {direction} LIMIT $5",
-            asked.other_terms()
+            "SELECT {VERSION}, {ROW} FROM projection_terms t JOIN projection_rows r
+                ON r.build = t.build AND r.workspace_id = ${workspace} AND r.ordinal = t.ordinal
+             WHERE t.build = {BUILD} AND t.term = $5 AND t.ordinal >= $2 AND t.ordinal < $3 {}
+             ORDER BY t.ordinal {direction} LIMIT $4",
+            asked.others(other)
         )
     };
-    ask(store, &sql, asked.bind(vec![Bind::Text(projection), Bind::Id(workspace_id)])).await
+    let mut binds = asked.binds(Bind::Text(projection));
+    binds.push(Bind::Id(asked.workspace_id));
+    ask(store, &sql, binds).await
 }
 
 /// Version and position.
+///
+/// The events of a term lie in blocks that don't overlap: so the blocks in their order, and the events of
+/// each in theirs, are all in order, and only the one block that begins next before an event can hold it.
 pub(crate) async fn search(
     store: &Store,
     projection: &str,
-    workspace_id: Uuid,
-    asked: &Asked<'_>,
+    asked: &Asked,
 ) -> Result<Vec<(i32, i64)>, sqlx::Error> {
+    let members = |block: &str, name: &str| match store {
+        Store::Postgres(_) => format!("unnest(coalesce({block}.offsets, '{{0}}')) AS {name} (value)"),
+        Store::Sqlite(_) => format!("json_each(coalesce({block}.offsets, '[0]')) AS {name}"),
+    };
+    let other = |number: usize| {
+        format!(
+            "SELECT 1 FROM (SELECT q.first, q.offsets FROM projection_postings q
+                 WHERE q.build = t.build AND q.term = ${number} AND q.first <= t.first + o.value
+                 ORDER BY q.first DESC LIMIT 1) b CROSS JOIN {}
+             WHERE b.first + m.value = t.first + o.value",
+            members("b", "m")
+        )
+    };
+    let direction = asked.direction;
     let sql = format!(
-        "SELECT t.version, t.ordinal FROM projection_terms t
-         WHERE t.projection = $1 AND t.version = {ACTIVE} AND t.workspace_id = $2
-            AND t.ordinal >= $3 AND t.ordinal < $4 AND t.term = $6 {}
-         ORDER BY t.ordinal {} LIMIT $5",
-        asked.other_terms(),
-        asked.direction
+        "SELECT {VERSION}, t.first + o.value FROM projection_postings t CROSS JOIN {}
+         WHERE t.build = {BUILD} AND t.term = $5 AND t.first > $2 - {BLOCK_MAX} AND t.first < $3
+            AND t.first + o.value >= $2 AND t.first + o.value < $3 {}
+         ORDER BY t.first {direction}, o.value {direction} LIMIT $4",
+        members("t", "o"),
+        asked.others(other)
     );
-    ask(store, &sql, asked.bind(vec![Bind::Text(projection), Bind::Id(workspace_id)])).await
+    ask(store, &sql, asked.binds(Bind::Text(projection))).await
 }
 
+/// No block reaches so far.
+const BLOCK_MAX: i64 = 32_768;
+
 /// All positions of a workspace, from the book: its own index has them in this order already.
-pub(crate) async fn of_workspace(
-    book: &Database,
-    workspace_id: Uuid,
-    asked: &Asked<'_>,
-) -> Result<Vec<i64>, sqlx::Error> {
+pub(crate) async fn of_workspace(book: &Database, asked: &Asked) -> Result<Vec<i64>, sqlx::Error> {
     let sql = format!(
         "SELECT position FROM events WHERE workspace_id = $1 AND position >= $2 AND position < $3
          ORDER BY position {} LIMIT $4",
@@ -165,7 +180,7 @@ pub(crate) async fn of_workspace(
         Database::Postgres(pool) => Store::Postgres(pool.clone()),
         Database::Sqlite(book) => Store::Sqlite(book.readers.clone()),
     };
-    let found: Vec<(i64,)> = ask(&book, &sql, asked.bind(vec![Bind::Id(workspace_id)])).await?;
+    let found: Vec<(i64,)> = ask(&book, &sql, asked.binds(Bind::Id(asked.workspace_id))).await?;
     Ok(found.into_iter().map(|(position,)| position).collect())
 }
 

@@ -1,17 +1,15 @@
-//! The statements for `SQLite`. One JSON array goes in, and each statement works on the whole page.
+//! The statements for `SQLite`: one for some hundred rows, made of as many `VALUES`.
 
-use serde::Serialize;
+use sqlx::query_builder::Separated;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{Sqlite, Transaction};
-use uuid::Uuid;
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::{Claim, LoadedColumns, Step, status, stored};
+use super::{Claim, Held, LoadedColumns, Step, status, stored};
+use crate::model::Folded;
 use crate::version::Version;
 
-/// The one parameter of a statement that works on many rows.
-fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
-    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
-}
+/// How many rows one statement writes: a full one is prepared once.
+const ROWS: usize = 200;
 
 /// A transaction that has the only right to write.
 ///
@@ -24,18 +22,39 @@ pub(super) async fn begin(views: &SqlitePool) -> Result<Transaction<'static, Sql
     begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-/// The checkpoints of `claims`. The transaction has begun by taking the only right to write.
-pub(super) async fn hold(
+/// All of a kind that the steps have made, each with the build it belongs to.
+fn all<'a, T>(steps: &'a [Step], of: impl Fn(&'a Folded) -> &'a Vec<T>) -> Vec<(i32, &'a T)> {
+    steps.iter().flat_map(|step| of(&step.folded).iter().map(|one| (step.claim.build, one))).collect()
+}
+
+/// The rows of values of one statement.
+type Values<'b, 'a> = Separated<'b, 'a, Sqlite, &'static str>;
+
+/// `head VALUES (…), (…) tail`, as often as it takes.
+async fn write_values<'a, T: Copy>(
     work: &mut SqliteConnection,
-    claims: &[Claim],
-) -> Result<Vec<(String, i32, i64, String)>, sqlx::Error> {
-    let claims: Vec<_> = claims.iter().map(|claim| (claim.projection, claim.version.stored())).collect();
+    head: &str,
+    rows: &[T],
+    tail: &str,
+    bind: impl Fn(&mut Values<'_, 'a>, T),
+) -> Result<(), sqlx::Error> {
+    for some in rows.chunks(ROWS) {
+        let mut statement = QueryBuilder::new(head);
+        statement.push_values(some, |mut values, row| bind(&mut values, *row));
+        statement.push(tail);
+        statement.build().persistent(some.len() == ROWS).execute(&mut *work).await?;
+    }
+    Ok(())
+}
+
+/// The checkpoints of `claims`. The transaction has begun by taking the only right to write.
+pub(super) async fn hold(work: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec<Held>, sqlx::Error> {
+    let builds: Vec<i32> = claims.iter().map(|claim| claim.build).collect();
     sqlx::query_as(
-        "SELECT c.projection, c.version, c.position, c.status
-         FROM json_each($1) AS n CROSS JOIN projection_checkpoints AS c
-            ON c.projection = n.value ->> 0 AND c.version = n.value ->> 1",
+        "SELECT build, position, status FROM projection_checkpoints
+         WHERE build IN (SELECT value FROM json_each($1))",
     )
-    .bind(json(&claims)?)
+    .bind(serde_json::json!(builds).to_string())
     .fetch_all(work)
     .await
 }
@@ -44,124 +63,81 @@ pub(super) async fn load(
     work: &mut SqliteConnection,
     keys: &[(Claim, Vec<String>)],
 ) -> Result<Vec<LoadedColumns>, sqlx::Error> {
-    let mut wanted = Vec::new();
-    for (number, (claim, keys)) in (0_i64..).zip(keys) {
-        wanted.extend(keys.iter().map(|key| (number, claim.projection, claim.version.stored(), key)));
+    let mut found = Vec::new();
+    for (claim, keys) in keys.iter().filter(|(_, keys)| !keys.is_empty()) {
+        // CROSS JOIN keeps the order: each wanted key is looked up.
+        let rows = sqlx::query_as(
+            "SELECT r.build, r.key, r.workspace_id, r.ordinal, r.data
+             FROM json_each($2) AS n CROSS JOIN projection_rows AS r ON r.build = $1 AND r.key = n.value",
+        )
+        .bind(claim.build)
+        .bind(serde_json::json!(keys).to_string())
+        .fetch_all(&mut *work);
+        found.extend(rows.await?);
     }
-    // CROSS JOIN keeps the order: each wanted key is looked up.
-    sqlx::query_as(
-        "SELECT n.value ->> 0, r.key, r.workspace_id, r.ordinal, r.data
-         FROM json_each($1) AS n CROSS JOIN projection_rows AS r
-            ON r.projection = n.value ->> 1 AND r.version = n.value ->> 2 AND r.key = n.value ->> 3",
-    )
-    .bind(json(&wanted)?)
-    .fetch_all(work)
-    .await
+    Ok(found)
 }
 
 pub(super) async fn write(work: &mut SqliteConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    delete_rows(work, steps).await?;
-    upsert_rows(work, steps).await?;
-    write_terms(work, steps, false).await?;
-    write_terms(work, steps, true).await?;
+    write_rows(work, steps).await?;
+    let remove = "DELETE FROM projection_terms WHERE (build, term, ordinal) IN (";
+    write_values(work, remove, &all(steps, |folded| &folded.removed), ")", |values, (build, posting)| {
+        values.push_bind(build).push_bind(posting.term).push_bind(posting.ordinal);
+    })
+    .await?;
+    let add = "INSERT INTO projection_terms (build, term, ordinal) ";
+    write_values(work, add, &all(steps, |folded| &folded.added), "", |values, (build, posting)| {
+        values.push_bind(build).push_bind(posting.term).push_bind(posting.ordinal);
+    })
+    .await?;
+    let post = "INSERT INTO projection_postings (build, term, first, offsets) ";
+    write_values(work, post, &all(steps, |folded| &folded.blocks), "", |values, (build, block)| {
+        let offsets = block.offsets_between('[', ']');
+        values.push_bind(build).push_bind(block.term).push_bind(block.first).push_bind(offsets);
+    })
+    .await?;
     move_checkpoints(work, steps).await
 }
 
-async fn delete_rows(work: &mut SqliteConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let mut rows = Vec::new();
-    for Step { claim, folded, .. } in steps {
-        rows.extend(folded.deletes.iter().map(|key| (claim.projection, claim.version.stored(), key)));
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "DELETE FROM projection_rows WHERE (projection, version, key) IN
-            (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1))",
-    )
-    .bind(json(&rows)?)
-    .execute(work)
-    .await?;
-    Ok(())
-}
-
-async fn upsert_rows(work: &mut SqliteConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let mut rows = Vec::new();
-    for Step { claim, folded, .. } in steps {
-        rows.extend(folded.upserts.iter().map(|row| {
-            let workspace = hex(row.workspace_id);
-            (claim.projection, claim.version.stored(), &row.key, workspace, row.ordinal, &row.data)
-        }));
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    // `WHERE true` tells the upsert's ON apart from a join's.
-    sqlx::query(
-        "INSERT INTO projection_rows (projection, version, key, workspace_id, ordinal, data)
-         SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5
-         FROM json_each($1) WHERE true
-         ON CONFLICT (projection, version, key) DO UPDATE
-            SET workspace_id = excluded.workspace_id, ordinal = excluded.ordinal, data = excluded.data",
-    )
-    .bind(json(&rows)?)
-    .execute(work)
-    .await?;
-    Ok(())
-}
-
-async fn write_terms(work: &mut SqliteConnection, steps: &[Step], add: bool) -> Result<(), sqlx::Error> {
-    let mut terms = Vec::new();
-    for Step { claim, folded, .. } in steps {
-        let postings = if add { &folded.added } else { &folded.removed };
-        terms.extend(postings.iter().map(|posting| {
-            let workspace = hex(posting.workspace_id);
-            (claim.projection, claim.version.stored(), workspace, &posting.term, posting.ordinal)
-        }));
-    }
-    if terms.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(if add {
-        "INSERT INTO projection_terms (projection, version, workspace_id, term, ordinal)
-         SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4 FROM json_each($1)"
-    } else {
-        "DELETE FROM projection_terms WHERE (projection, version, workspace_id, term, ordinal) IN
-            (SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4 FROM json_each($1))"
+async fn write_rows(work: &mut SqliteConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
+    let delete = "DELETE FROM projection_rows WHERE (build, key) IN (";
+    write_values(work, delete, &all(steps, |folded| &folded.deletes), ")", |values, (build, key)| {
+        values.push_bind(build).push_bind(key.as_str());
     })
-    .bind(json(&terms)?)
-    .execute(work)
     .await?;
-    Ok(())
+    let insert = "INSERT INTO projection_rows (build, key, workspace_id, ordinal, data) ";
+    write_values(work, insert, &all(steps, |folded| &folded.inserts), "", |values, (build, row)| {
+        values.push_bind(build).push_bind(row.key.as_str()).push_bind(row.workspace_id);
+        values.push_bind(row.ordinal).push_bind(row.data.as_str());
+    })
+    .await?;
+    let update = "WITH n (build, key, data) AS (";
+    let set =
+        ") UPDATE projection_rows AS r SET data = n.data FROM n WHERE r.build = n.build AND r.key = n.key";
+    write_values(work, update, &all(steps, |folded| &folded.updates), set, |values, (build, row)| {
+        values.push_bind(build).push_bind(row.key.as_str()).push_bind(row.data.as_str());
+    })
+    .await
 }
 
 async fn move_checkpoints(work: &mut SqliteConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
-    let moves: Vec<_> = steps
-        .iter()
-        .map(|Step { claim, folded, next }| {
-            let error = folded.poison.as_ref().map(|(_, error)| error);
-            (claim.projection, claim.version.stored(), stored(claim.expected), stored(*next), error)
-        })
-        .collect();
-    let moved = sqlx::query(
-        "UPDATE projection_checkpoints AS c
-         SET position = n.value ->> 3, error = n.value ->> 4,
-            updated_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER),
-            status = CASE WHEN n.value ->> 4 IS NULL THEN c.status ELSE $2 END
-         FROM json_each($1) AS n
-         WHERE c.projection = n.value ->> 0 AND c.version = n.value ->> 1 AND c.position = n.value ->> 2",
-    )
-    .bind(json(&moves)?)
-    .bind(status::STOPPED)
-    .execute(work)
-    .await?
-    .rows_affected();
+    let mut moved = 0;
+    for Step { claim, folded, next } in steps {
+        let error = folded.poison.as_ref().map(|(_, error)| error);
+        let one = sqlx::query(
+            "UPDATE projection_checkpoints SET position = $3, error = $4,
+                updated_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER),
+                status = CASE WHEN $4 IS NULL THEN status ELSE $5 END
+             WHERE build = $1 AND position = $2",
+        )
+        .bind(claim.build)
+        .bind(stored(claim.expected))
+        .bind(stored(*next))
+        .bind(error)
+        .bind(status::STOPPED);
+        moved += one.execute(&mut *work).await?.rows_affected();
+    }
     super::all_moved(moved, steps)
-}
-
-/// The database reads it with `unhex`.
-fn hex(id: Uuid) -> String {
-    id.simple().to_string()
 }
 
 pub(super) async fn ensure(
@@ -257,28 +233,21 @@ pub(super) async fn drop_version(
     projection: &str,
     version: Version,
 ) -> Result<(), sqlx::Error> {
-    // In portions, so that nothing is held for long.
-    for statement in [
-        "DELETE FROM projection_rows WHERE projection = $1 AND version = $2 AND key IN
-            (SELECT key FROM projection_rows WHERE projection = $1 AND version = $2 LIMIT 5000)",
-        "DELETE FROM projection_terms WHERE (projection, version, workspace_id, term, ordinal) IN
-            (SELECT projection, version, workspace_id, term, ordinal FROM projection_terms
-             WHERE projection = $1 AND version = $2 LIMIT 5000)",
-    ] {
-        loop {
-            let query = sqlx::query(statement).bind(projection).bind(version.stored());
-            if query.execute(views).await?.rows_affected() == 0 {
-                break;
-            }
-        }
+    let build: Option<i32> = sqlx::query_scalar(super::UNREAD_BUILD)
+        .bind(projection)
+        .bind(version.stored())
+        .fetch_optional(views)
+        .await?;
+    let Some(build) = build else { return Ok(()) };
+    for (table, key) in
+        super::TABLES.into_iter().zip(["build, key", "build, term, ordinal", "build, term, first"])
+    {
+        // In portions, so that nothing is held for long.
+        let statement = format!(
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE build = $1 LIMIT 5000)"
+        );
+        while sqlx::query(&statement).bind(build).execute(views).await?.rows_affected() > 0 {}
     }
-    sqlx::query(
-        "DELETE FROM projection_checkpoints WHERE projection = $1 AND version = $2
-            AND version NOT IN (SELECT version FROM projection_active WHERE projection = $1)",
-    )
-    .bind(projection)
-    .bind(version.stored())
-    .execute(views)
-    .await?;
+    sqlx::query("DELETE FROM projection_checkpoints WHERE build = $1").bind(build).execute(views).await?;
     Ok(())
 }

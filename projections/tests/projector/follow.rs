@@ -66,7 +66,8 @@ async fn projector_killed_anywhere_leaves_nothing_skipped_or_doubled(home: &Home
 }
 
 async fn home_without_count_equals_a_fresh_fold(home: &Home) {
-    crate::tables::run(&home.database, "DELETE FROM projection_rows WHERE projection = 'count'").await;
+    let delete = format!("DELETE FROM projection_rows WHERE build = {}", crate::tables::build_of("count"));
+    crate::tables::run(&home.database, &delete).await;
     assert_equal_a_fresh_fold(&home.database, &home.journal).await;
 }
 

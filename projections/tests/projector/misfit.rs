@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tollbook_aggregates::{User, UserEvent};
 use tollbook_journal::{INSTANCE, Position};
-use tollbook_projections::{NotCaughtUp, Projection, ProjectionStatus, Status};
+use tollbook_projections::{NotCaughtUp, Projection, ProjectionStatus, Status, Term};
 use uuid::Uuid;
 
 use crate::home::{Home, Running, wait_until};
 use crate::on_both;
 use crate::story::{Line, Story, line};
-use crate::tables::run;
+use crate::tables::{literal, run};
 use crate::toy::{Clashing, Count, CountRow, Picky, counting, with_users};
 
 on_both! {
@@ -57,15 +57,18 @@ async fn event_that_does_not_fit_stops_its_projection_alone(home: &Home) {
 }
 
 async fn what_the_database_refuses_stops_its_projection_alone(home: &Home) {
-    let place = match home.database {
-        tollbook_journal::Database::Postgres(_) => format!("'{INSTANCE}'"),
-        tollbook_journal::Database::Sqlite(_) => format!("x'{}'", INSTANCE.simple()),
-    };
-    run(
-        &home.database,
-        &format!("INSERT INTO projection_terms VALUES ('clashing', 10000, {place}, 'taken:already', 0)"),
-    )
-    .await;
+    // It has been there already, so that its build is known.
+    let running = Running::start(&home.views, with_users::<Clashing>());
+    while home.views.status().await.unwrap().len() < with_users::<Clashing>().len() {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    let term = literal(&home.database, Term::new("taken", "already").stored(INSTANCE));
+    let insert = format!(
+        "INSERT INTO projection_terms (build, term, ordinal) SELECT build, {term}, 0
+         FROM projection_checkpoints WHERE projection = 'clashing'"
+    );
+    run(&home.database, &insert).await;
     let head = home.write(&Story::new(1).tell(30)).await.next();
     let running = Running::start(&home.views, with_users::<Clashing>());
     wait_until(&home.views, "count", head).await;

@@ -8,7 +8,7 @@ use tollbook_projections::{Pace, Projector, RebuildError, Rebuilder, ViewError, 
 use crate::home::{Home, Running, wait_until};
 use crate::on_both;
 use crate::story::Story;
-use crate::tables::{all, assert_equal_a_fresh_fold, left_over, run, stored, version};
+use crate::tables::{all, assert_equal_a_fresh_fold, build_of, left_over, run, stored, version};
 use crate::toy::{Count, CountRow, NewerCount, Picky, counting, newer_counting, with_users};
 
 on_both! {
@@ -49,8 +49,9 @@ async fn rebuild_makes_the_same_and_leaves_nothing_behind(home: &Home) {
 async fn rebuild_mends_what_was_wrong(home: &Home) {
     home.write_together(&Story::new(1).tell(500)).await;
     home.caught_up(standard).await;
-    run(&home.database, "DELETE FROM projection_rows WHERE projection = 'session'").await;
-    run(&home.database, "DELETE FROM projection_terms WHERE projection = 'audit_search'").await;
+    for (table, name) in [("projection_rows", "session"), ("projection_postings", "audit_search")] {
+        run(&home.database, &format!("DELETE FROM {table} WHERE build = {}", build_of(name))).await;
+    }
     for name in ["session", "audit_search"] {
         rebuilder(home).rebuild(name).await.unwrap();
     }
@@ -155,7 +156,8 @@ async fn newer_code_builds_anew_by_itself(home: &Home) {
     wait_until(&home.views, "count", head).await;
     running.stop().await;
     assert_eq!(home.views.get::<NewerCount>(INSTANCE, "all").await.unwrap().unwrap().row.events, head.0);
-    assert_eq!(home.views.status().await.unwrap()[0].version, version(2, 0));
+    let status = home.views.status().await.unwrap();
+    assert_eq!(status.iter().find(|status| status.active).unwrap().version, version(2, 0));
 }
 
 async fn unknown_projection_is_not_rebuilt(home: &Home) {

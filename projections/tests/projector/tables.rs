@@ -12,40 +12,72 @@ use uuid::Uuid;
 
 /// By projection and key: workspace, ordinal, data.
 pub(crate) type Rows = BTreeMap<(String, String), (Uuid, i64, serde_json::Value)>;
-/// Projection, workspace, term, ordinal.
-pub(crate) type Terms = BTreeSet<(String, Uuid, String, i64)>;
+/// Projection, term, ordinal.
+pub(crate) type Terms = BTreeSet<(String, Uuid, i64)>;
 
 /// All that is read.
 pub(crate) async fn stored(database: &Database) -> (Rows, Terms) {
     let rows: Vec<(String, String, Uuid, i64, String)> = all(
         database,
-        "SELECT r.projection, r.key, r.workspace_id, r.ordinal, CAST(r.data AS text) FROM projection_rows r
-         JOIN projection_active a ON a.projection = r.projection AND a.version = r.version",
+        "SELECT c.projection, r.key, r.workspace_id, r.ordinal, r.data FROM projection_rows r
+         JOIN projection_checkpoints c ON c.build = r.build
+         JOIN projection_active a ON a.projection = c.projection AND a.version = c.version",
     )
     .await;
     let row = |(projection, key, workspace, ordinal, data): (_, _, _, _, String)| {
         ((projection, key), (workspace, ordinal, serde_json::from_str(&data).unwrap()))
     };
-    let terms = all(
+    let members = match database {
+        Database::Postgres(_) => "unnest(coalesce(p.offsets, '{0}')) AS o (value)",
+        Database::Sqlite(_) => "json_each(coalesce(p.offsets, '[0]')) AS o",
+    };
+    let terms: Vec<(String, Uuid, i64)> = all(
         database,
-        "SELECT t.projection, t.workspace_id, t.term, t.ordinal FROM projection_terms t
-         JOIN projection_active a ON a.projection = t.projection AND a.version = t.version",
+        &format!(
+            "SELECT c.projection, t.term, t.ordinal FROM (
+                 SELECT build, term, ordinal FROM projection_terms
+                 UNION ALL SELECT p.build, p.term, p.first + o.value FROM projection_postings p CROSS JOIN {members}
+             ) t
+             JOIN projection_checkpoints c ON c.build = t.build
+             JOIN projection_active a ON a.projection = c.projection AND a.version = c.version"
+        ),
     )
     .await;
-    (rows.into_iter().map(row).collect(), terms.into_iter().collect())
+    let count = terms.len();
+    let terms: Terms = terms.into_iter().collect();
+    assert_eq!(terms.len(), count, "none is there twice");
+    (rows.into_iter().map(row).collect(), terms)
 }
 
 /// How many rows and terms belong to a version that isn't read.
 pub(crate) async fn left_over(database: &Database) -> i64 {
-    let counted: Vec<(i64,)> = all(
-        database,
-        "SELECT (SELECT count(*) FROM projection_rows r WHERE NOT EXISTS
-            (SELECT 1 FROM projection_active a WHERE a.projection = r.projection AND a.version = r.version))
-         + (SELECT count(*) FROM projection_terms r WHERE NOT EXISTS
-            (SELECT 1 FROM projection_active a WHERE a.projection = r.projection AND a.version = r.version))",
-    )
-    .await;
-    counted[0].0
+    let mut left = 0;
+    for table in ["projection_rows", "projection_terms", "projection_postings"] {
+        let counted: Vec<(i64,)> = all(
+            database,
+            &format!(
+                "SELECT count(*) FROM {table} WHERE build NOT IN (
+                     SELECT c.build FROM projection_checkpoints c
+                     JOIN projection_active a ON a.projection = c.projection AND a.version = c.version)"
+            ),
+        )
+        .await;
+        left += counted[0].0;
+    }
+    left
+}
+
+/// What selects the build that is read, of a projection.
+pub(crate) fn build_of(projection: &str) -> String {
+    format!("(SELECT max(build) FROM projection_checkpoints WHERE projection = '{projection}')")
+}
+
+/// A term as it stands in a statement.
+pub(crate) fn literal(database: &Database, id: Uuid) -> String {
+    match database {
+        Database::Postgres(_) => format!("'{id}'"),
+        Database::Sqlite(_) => format!("x'{}'", id.simple()),
+    }
 }
 
 pub(crate) async fn all<R>(database: &Database, sql: &str) -> Vec<R>
@@ -82,7 +114,7 @@ pub(crate) async fn assert_equal_a_fresh_fold(database: &Database, journal: &Jou
     for happening in &book {
         for term in AuditSearch::terms(happening) {
             let (workspace, ordinal) = (happening.recorded.workspace_id, ordinal(happening.position()));
-            fresh_terms.insert((AuditSearch::NAME.into(), workspace, term.to_string(), ordinal));
+            fresh_terms.insert((AuditSearch::NAME.into(), term.stored(workspace), ordinal));
         }
     }
     assert!(rows == fresh_rows, "{} rows differ from {} of a fresh fold", rows.len(), fresh_rows.len());
@@ -116,7 +148,7 @@ fn fold<P: Projection>(book: &[Happening], rows: &mut Rows, terms: &mut Terms) {
     }
     for (key, (workspace, ordinal, row)) in folded {
         for term in P::terms(&row) {
-            terms.insert((P::NAME.into(), workspace, term.to_string(), ordinal));
+            terms.insert((P::NAME.into(), term.stored(workspace), ordinal));
         }
         rows.insert((P::NAME.into(), key), (workspace, ordinal, serde_json::to_value(row).unwrap()));
     }
