@@ -21,13 +21,15 @@ pub struct Options {
     pub fsync: bool,
     /// Keeps the data in the directory for temporary files, not in memory: for measurements.
     pub on_disk: bool,
+    /// Keeps the data below this directory, which the server's account must be able to reach.
+    pub below: Option<PathBuf>,
     /// Further lines for `postgresql.conf`, such as `("max_connections", "50")`.
     pub settings: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fsync: true, on_disk: false, settings: Vec::new() }
+        Self { fsync: true, on_disk: false, below: None, settings: Vec::new() }
     }
 }
 
@@ -65,7 +67,7 @@ impl Postgres {
     pub fn start(options: &Options) -> Self {
         let bin = binaries().expect("PostgreSQL's binaries are missing: apt-get install postgresql");
         let user = account();
-        let dir = directory(options.on_disk);
+        let dir = directory(options);
         if let Some(user) = &user {
             chown(dir.path(), Some(user.uid), Some(user.gid)).expect("the data directory changes hands");
         }
@@ -142,6 +144,12 @@ impl Postgres {
     /// Starts it again after [`Self::kill9`] or [`Self::stop`], on the same port and data.
     pub fn start_again(&self) {
         wait_for("the server to start again", || self.try_start());
+    }
+
+    /// Does it run? It ends by itself when it can't write its log of changes.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.pid().is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists() && !is_zombie(pid))
     }
 
     /// Stops it as an operator would, closing connections, and starts it again.
@@ -253,14 +261,16 @@ fn account() -> Option<Account> {
 }
 
 /// In memory if there is at least a gigabyte of it to have.
-fn directory(on_disk: bool) -> TempDir {
+fn directory(options: &Options) -> TempDir {
     let memory = Path::new("/dev/shm");
     let builder = || {
         let mut builder = tempfile::Builder::new();
         builder.prefix("tollbook-pg-").permissions(fs::Permissions::from_mode(0o700));
         builder
     };
-    let made = if !on_disk && available(memory) >= 1 << 30 {
+    let made = if let Some(below) = &options.below {
+        builder().tempdir_in(below)
+    } else if !options.on_disk && available(memory) >= 1 << 30 {
         builder().tempdir_in(memory)
     } else {
         builder().tempdir()

@@ -8,7 +8,7 @@ use tollbook_journal::Recorded;
 use tollbook_testkit::node::Upstream;
 
 use super::book;
-use super::figures::{count, ms, percentile, print};
+use super::figures::{count, fault, ms, percentile};
 use super::furnished::{Furnished, furnish};
 use super::load::{Answered, Door, End, Load, Place, Work};
 use super::recorded::{Permits, check_acknowledged};
@@ -85,13 +85,13 @@ async fn killed_again_and_again(name: &str, home: Home, times: usize) {
     let lost = answers.iter().filter(|answered| matches!(answered.end, End::Lost)).count();
     let called = events.iter().filter(|event| event.event_type == "session.tool_called").count();
     let outcomes = events.iter().filter(|event| book::is_outcome(event)).count();
-    print(
+    fault(
+        1,
         name,
+        &format!("{times} kills, {in_flight} requests in flight"),
         &[
-            ("kills", times.to_string()),
             ("events", events.len().to_string()),
             ("acknowledged", acknowledged.to_string()),
-            ("in flight at a kill", in_flight.to_string()),
             ("requests without an answer", lost.to_string()),
             ("lost events", 0.to_string()),
             ("calls at the tool server", upstream.calls().await.tool_calls().to_string()),

@@ -12,7 +12,15 @@ pub(super) fn count<N: FromStr>(variable: &str, short: N) -> N {
     }
 }
 
-/// One line of the table that `make faults` prints.
+/// A row of the table that `make faults` prints: the fault's number there (`docs/benchmarks/faults.md`), what was tried, and what shows that the fault really struck. Print it
+/// before anything is asserted: a row whose test fails is one that didn't hold.
+pub(super) fn fault(number: u32, experiment: &str, struck: &str, figures: &[(&str, String)]) {
+    let mut all = vec![("struck", struck.to_owned())];
+    all.extend_from_slice(figures);
+    print(&format!("fault {number} · {experiment}"), &all);
+}
+
+/// One line of figures.
 #[expect(clippy::print_stdout, reason = "figures are for whoever runs the tests")]
 pub(super) fn print(experiment: &str, figures: &[(&str, String)]) {
     let mut line = format!("figures · {experiment}");

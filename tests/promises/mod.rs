@@ -14,6 +14,7 @@ mod book;
 mod canary;
 mod crash;
 mod credentials;
+mod disk;
 mod expiry;
 mod figures;
 mod furnished;

@@ -12,7 +12,8 @@ use tollbook_testkit::node::{Kind, Upstream, client};
 use tollbook_testkit::postgres::{Options, Postgres};
 
 use super::book;
-use super::figures::{count, ms, percentile, print};
+use super::disk::SmallDisk;
+use super::figures::{count, fault, ms, percentile};
 use super::load::{Answered, Door, End, Load, Place, Work};
 use super::recorded::{Permits, check_acknowledged};
 use crate::house::TestHouse;
@@ -27,19 +28,55 @@ const CALLERS: [Work; 18] = {
 };
 
 /// How the database goes and comes back.
-#[derive(Debug, Clone, Copy)]
-enum Disruption {
+#[derive(Clone, Copy)]
+enum Disruption<'a> {
     /// `kill -9` of the whole server.
-    Kill,
+    Kill(&'a Postgres),
     /// Stopped and started as an operator would.
-    Restart,
+    Restart(&'a Postgres),
+    /// No byte is left on the disk that the book lies on. A server that gives up then is started again
+    /// by whoever looks after it.
+    DiskFull(&'a SmallDisk, Option<&'a Postgres>),
 }
 
-impl Disruption {
-    fn take_away(self, cluster: &Postgres) {
+impl Disruption<'_> {
+    /// Answers with what shows that it happened.
+    fn take_away(self) -> String {
         match self {
-            Self::Kill => cluster.kill9(),
-            Self::Restart => cluster.stop(),
+            Self::Kill(cluster) => {
+                cluster.kill9();
+                assert!(!cluster.runs(), "the server still runs");
+                "killed".into()
+            }
+            Self::Restart(cluster) => {
+                cluster.stop();
+                assert!(!cluster.runs(), "the server still runs");
+                "stopped".into()
+            }
+            Self::DiskFull(disk, _) => {
+                disk.fill();
+                format!("{} bytes free", disk.free())
+            }
+        }
+    }
+
+    fn give_back(self) {
+        match self {
+            Self::Kill(cluster) | Self::Restart(cluster) => cluster.start_again(),
+            Self::DiskFull(disk, cluster) => {
+                disk.make_room();
+                if let Some(cluster) = cluster.filter(|cluster| !cluster.runs()) {
+                    cluster.start_again();
+                }
+            }
+        }
+    }
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Kill(_) => 2,
+            Self::Restart(_) => 3,
+            Self::DiskFull(..) => 7,
         }
     }
 }
@@ -51,10 +88,15 @@ struct Trial {
     recoveries: Vec<Duration>,
     in_flight: usize,
     forwarded_before: u64,
+    /// What showed the last time that it had struck.
+    struck: String,
+    /// From when it was taken away to the first refusal.
+    until_refused: Vec<Duration>,
 }
 
-async fn trial(cluster: &Postgres, load: Load, disruption: Disruption, times: usize, before: u64) -> Trial {
-    let mut recoveries = Vec::new();
+async fn trial(load: Load, disruption: Disruption<'_>, times: usize, before: u64) -> Trial {
+    let (mut recoveries, mut until_refused) = (Vec::new(), Vec::new());
+    let mut struck = String::new();
     let mut in_flight = 0;
     let mut forwarded_before = 0;
     for _ in 0..times {
@@ -65,28 +107,37 @@ async fn trial(cluster: &Postgres, load: Load, disruption: Disruption, times: us
         }
         let earlier = load.tally();
         in_flight += load.in_flight();
-        tokio::task::block_in_place(|| disruption.take_away(cluster));
-        let refused = |now: &[u64], then: &[u64]| now.iter().zip(then).all(|(now, then)| *now >= then + 2);
-        load.until(|tally| refused(&tally.unavailable, &earlier.unavailable)).await;
+        struck = tokio::task::block_in_place(|| disruption.take_away());
+        let gone = Instant::now();
+        load.until(|tally| tally.unavailable.iter().sum::<u64>() > earlier.unavailable.iter().sum()).await;
+        until_refused.push(gone.elapsed());
+        let all_had_two =
+            |now: &[u64], then: &[u64]| now.iter().zip(then).all(|(now, then)| *now >= then + 2);
+        load.until(|tally| all_had_two(&tally.unavailable, &earlier.unavailable)).await;
         let down = load.tally();
-        tokio::task::block_in_place(|| cluster.start_again());
+        tokio::task::block_in_place(|| disruption.give_back());
         let back = Instant::now();
-        load.until(|tally| refused(&tally.done, &down.done)).await;
+        load.until(|tally| all_had_two(&tally.done, &down.done)).await;
         recoveries.push(back.elapsed());
     }
-    Trial { answers: load.stop().await, recoveries, in_flight, forwarded_before }
+    let answers = load.stop().await;
+    Trial { answers, recoveries, in_flight, forwarded_before, struck, until_refused }
 }
 
-async fn nothing_off_the_book(name: &str, disruption: Disruption, times: usize, before: u64) {
-    let cluster = Postgres::start(&Options::default());
-    let house = TestHouse::postgres_on(&cluster, &[]).await;
+async fn nothing_off_the_book(
+    house: TestHouse,
+    name: &str,
+    disruption: Disruption<'_>,
+    times: usize,
+    before: u64,
+) {
     let upstream = Upstream::modern().await;
     let server = house.tool_server("Echo", upstream.url()).await;
     let loadout = house.loadout(&server, &["echo"]).await;
     let session = house.session(&loadout).await["id"].as_str().expect("it has an id").to_owned();
     let place = Place { workspace: house.workspace.clone(), loadout, session };
     let load = Load::start(&Door::new(&house.url, &house.key), &place, "outage", &CALLERS);
-    let trial = trial(&cluster, load, disruption, times, before).await;
+    let trial = trial(load, disruption, times, before).await;
 
     let worst = during_outage(&trial.answers);
     // Every call has ended; what its outcome was is still being written.
@@ -98,13 +149,11 @@ async fn nothing_off_the_book(name: &str, disruption: Disruption, times: usize, 
     let unrecorded = permits.unrecorded(&house.app, &calls).await;
     let called = events.iter().filter(|event| event.event_type == "session.tool_called").count();
     let outcomes = events.iter().filter(|event| book::is_outcome(event)).count();
-    print(
+    fault(
+        disruption.number(),
         name,
+        &format!("{times} times: {}, {} requests in flight", trial.struck, trial.in_flight),
         &[
-            ("times", times.to_string()),
-            ("callers", CALLERS.len().to_string()),
-            ("calls before", trial.forwarded_before.to_string()),
-            ("in flight when it went", trial.in_flight.to_string()),
             ("acknowledged", acknowledged.to_string()),
             ("calls at the tool server", calls.tool_calls().to_string()),
             ("of them without a permit in the book", unrecorded.len().to_string()),
@@ -117,6 +166,7 @@ async fn nothing_off_the_book(name: &str, disruption: Disruption, times: usize, 
                     .count()
                     .to_string(),
             ),
+            ("time to refuse, max", ms(percentile(trial.until_refused, 1.0))),
             ("longest answer", ms(worst)),
             ("recovery p50", ms(percentile(trial.recoveries.clone(), 0.5))),
             ("recovery p99", ms(percentile(trial.recoveries, 0.99))),
@@ -158,17 +208,23 @@ async fn it_would_be_noticed(house: &TestHouse, upstream: &Upstream, permits: &P
     assert_eq!(permits.unrecorded(&house.app, &upstream.calls().await).await, [arguments]);
 }
 
+async fn on_postgres(name: &str, disruption: fn(&Postgres) -> Disruption<'_>, times: usize, before: u64) {
+    let cluster = Postgres::start(&Options::default());
+    let house = TestHouse::postgres_on(&cluster, &[]).await;
+    nothing_off_the_book(house, name, disruption(&cluster), times, before).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_forwarded_off_the_book_when_its_database_is_killed_under_load() {
-    nothing_off_the_book("database killed", Disruption::Kill, 1, 1_100).await;
+    on_postgres("database killed", |cluster| Disruption::Kill(cluster), 1, 1_100).await;
 }
 
 /// Fault 2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: make faults"]
 async fn nothing_is_forwarded_off_the_book_however_often_its_database_is_killed() {
-    let times = count("TOLLBOOK_DATABASE_KILLS", 15);
-    nothing_off_the_book("database killed again and again", Disruption::Kill, times, 100).await;
+    let times = count("TOLLBOOK_DATABASE_KILLS", 8);
+    on_postgres("database killed again and again", |cluster| Disruption::Kill(cluster), times, 100).await;
 }
 
 /// Fault 3.
@@ -176,5 +232,32 @@ async fn nothing_is_forwarded_off_the_book_however_often_its_database_is_killed(
 #[ignore = "long: make faults"]
 async fn service_recovers_alone_when_its_database_is_restarted_under_load() {
     let times = count("TOLLBOOK_DATABASE_RESTARTS", 5);
-    nothing_off_the_book("database restarted", Disruption::Restart, times, 300).await;
+    on_postgres("database restarted", |cluster| Disruption::Restart(cluster), times, 300).await;
+}
+
+/// Fault 7.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make faults; mounts a small disk, and so needs root"]
+async fn nothing_is_served_unrecorded_when_the_disk_of_postgres_is_full() {
+    let disk = SmallDisk::mount(320 << 20);
+    let settings = [("max_wal_size", "64MB"), ("min_wal_size", "32MB"), ("shared_buffers", "32MB")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let cluster =
+        Postgres::start(&Options { below: Some(disk.path().to_owned()), settings, ..Options::default() });
+    let house = TestHouse::postgres_on(&cluster, &[]).await;
+    let disruption = Disruption::DiskFull(&disk, Some(&cluster));
+    nothing_off_the_book(house, "disk full, PostgreSQL", disruption, count("TOLLBOOK_DISK_FULLS", 3), 100)
+        .await;
+    assert!(cluster.log().contains("No space left on device"), "the server never noticed");
+}
+
+/// Fault 7.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make faults; mounts a small disk, and so needs root"]
+async fn nothing_is_served_unrecorded_when_the_disk_of_sqlite_is_full() {
+    let disk = SmallDisk::mount(64 << 20);
+    let data = disk.path().join("data").display().to_string();
+    let house = TestHouse::sqlite_with(&[("data_dir", &data)]).await;
+    let disruption = Disruption::DiskFull(&disk, None);
+    nothing_off_the_book(house, "disk full, SQLite", disruption, count("TOLLBOOK_DISK_FULLS", 3), 100).await;
 }

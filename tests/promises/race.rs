@@ -18,7 +18,7 @@ use std::time::Instant;
 use tollbook::clock::Clock;
 use tollbook_journal::Answers;
 
-use super::figures::{count, print};
+use super::figures::{count, fault};
 use super::tenant::{Replica, Tenant};
 use crate::house::TestHouse;
 use course::{Round, run};
@@ -86,7 +86,10 @@ async fn three_replicas_permit_nothing_behind_a_revocation() {
     let house = TestHouse::postgres().await;
     let (second, third) = (house.replica(Clock::default()).await, house.replica(Clock::default()).await);
     let finish = race(&house, &[&second, &third], rounds).await;
-    print("race, three replicas", &[("violations", finish.behind.to_string())]);
+    let struck =
+        format!("{} of {rounds} revocations met calls in flight, {} stale", finish.together, finish.stale);
+    let violations = [("calls", finish.calls.to_string()), ("permits behind it", finish.behind.to_string())];
+    fault(5, "three replicas, revocations racing calls", &struck, &violations);
     assert_eq!((finish.narrowed, finish.behind, finish.after_acknowledgement), (rounds, 0, 0));
     assert!(finish.stale > 0 && finish.together > rounds / 10, "nothing raced");
     for house in [second, third, house] {

@@ -12,7 +12,7 @@ use super::course::{Narrowing, Round};
 #[derive(Debug, Default)]
 pub(super) struct Finish {
     rounds: usize,
-    calls: usize,
+    pub(super) calls: usize,
     permits: usize,
     denials: usize,
     /// Rounds whose narrowing stands in the book, where the replica said.
