@@ -14,7 +14,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Sqlite, TransactionManager};
 
 use crate::database::OpenError;
 
@@ -110,6 +110,11 @@ fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions 
 }
 
 /// Connections to a file don't go stale: they are kept, and not asked before each use.
+///
+/// But one that comes back within a transaction is closed, and the transaction with it. sqlx 0.8 leaves
+/// such connections in two ways: whoever begins with a statement of their own and is given up half-way
+/// leaves the database locked; and where `SQLite` rolls back by itself (a full disk), sqlx counts the
+/// transaction as open for ever, and refuses to begin another.
 fn pool(size: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(size)
@@ -118,4 +123,11 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
         .idle_timeout(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // Whatever is still to be done on it, a rollback above all, is done when it answers.
+                connection.ping().await?;
+                Ok(<Sqlite as sqlx::Database>::TransactionManager::get_transaction_depth(connection) == 0)
+            })
+        })
 }

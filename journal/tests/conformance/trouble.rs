@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tollbook_journal::{Failpoint, INSTANCE, Journal, Position, Refused, Settings};
+use tollbook_journal::{Database, Failpoint, INSTANCE, Journal, Position, Refused, Settings};
 
 use crate::given::{call, positions};
 use crate::home::{CLUSTER, Home, on_both};
@@ -215,4 +215,42 @@ async fn backends_ended_under_load_lose_and_double_nothing() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), events.len());
+}
+
+/// `SQLite` sometimes rolls back by itself (a full disk, an error of the disk; here a trigger that asks
+/// for it), and the connection must not stay as if it hadn't.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_sqlite_rolled_back_by_itself_locks_nobody_out() {
+    let home = Home::sqlite().await;
+    let journal = home.journal().await;
+    let sql = "CREATE TRIGGER stop BEFORE INSERT ON events WHEN NEW.event_type = 'stop'
+        BEGIN SELECT RAISE(ROLLBACK, 'rolled back'); END";
+    home.sql(sql).await.unwrap();
+    for round in 0..3 {
+        let mut stopped = call(INSTANCE);
+        stopped.writes[0].events[0].event_type = "stop".into();
+        assert!(journal.append(stopped).await.is_err());
+        assert_eq!(journal.append(call(INSTANCE)).await.unwrap().first, Position(round));
+    }
+}
+
+/// sqlx leaves a transaction behind that nobody has, if one gives up while it begins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_gives_up_while_beginning_on_sqlite_locks_nobody_out() {
+    let home = Home::sqlite().await;
+    let journal = home.journal().await;
+    let Database::Sqlite(book) = home.database.clone() else { unreachable!() };
+    for round in 0..300 {
+        let mut begins = Box::pin(book.writer.begin_with("BEGIN IMMEDIATE"));
+        // It is looked at so many times, and then dropped wherever it is.
+        for _ in 0..=round % 12 {
+            if futures::poll!(&mut begins).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        drop(begins);
+        assert_eq!(journal.append(call(INSTANCE)).await.unwrap().first, Position(round));
+    }
 }
