@@ -111,4 +111,7 @@ pub enum OpenError {
     /// The database can't be reached.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] sqlx::Error),
+    /// The database doesn't say anything.
+    #[error("the database did not answer within {} s", .0.as_secs())]
+    Silent(Duration),
 }

@@ -18,6 +18,7 @@ mod commitments;
 mod database;
 pub mod entry;
 mod event;
+pub mod examine;
 mod failpoint;
 mod head;
 mod idempotent;
