@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{Config, KeySource};
 use crate::credential::Pepper;
+use crate::doctor::Doctor;
 use crate::keys::Keys;
 use crate::outbound::{HostPortError, Limits, Outbound, OutboundError, Policy};
 use crate::upstream::Upstreams;
@@ -57,6 +58,8 @@ pub struct App {
     pub upstreams: Arc<Upstreams>,
     /// Whatever else goes out.
     pub outbound: Outbound,
+    /// What is well here and what isn't.
+    pub doctor: Doctor,
     /// Fires when no new connection is taken any more, and open ones are to end.
     pub draining: CancellationToken,
     /// Fires when the service stops.
@@ -129,6 +132,7 @@ impl App {
         let vault = Arc::new(Vault::new(kek, Arc::new(keys.clone()), Arc::clone(&random), CACHED_KEYS));
         let stop = CancellationToken::new();
         let authority = Authority::start(journal.clone(), stop.clone()).await?;
+        let doctor = Doctor::inside(config.clone(), clock.clone(), database.clone(), authority.clone());
         let views = Views::new(journal.clone());
         let projector = Projector::new(&views, standard(), Pace::default());
         let rebuilder = projector.rebuilder();
@@ -160,6 +164,7 @@ impl App {
             rebuilder,
             upstreams,
             outbound,
+            doctor,
             draining: CancellationToken::new(),
             stop,
             host_key,

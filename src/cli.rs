@@ -1,7 +1,7 @@
 //! The command line: one file a command.
 //!
-//! Commands of two kinds. *Host commands* (`serve`, `bootstrap`, `migrate`, `config`, `openapi`) work
-//! on this machine's configuration. All others are clients of a running service, over HTTP and
+//! Commands of two kinds. *Host commands* (`serve`, `bootstrap`, `migrate`, `config`, `doctor`,
+//! `openapi`) work on this machine's configuration. All others are clients of a running service, over HTTP and
 //! nothing else: what they can do, any client can. Results go to standard output, everything else to
 //! standard error, so that a pipe holds only what was asked for.
 //!
@@ -16,6 +16,7 @@ mod completions;
 mod config;
 mod context;
 mod demo;
+mod doctor;
 mod failure;
 mod fields;
 mod key;
@@ -73,6 +74,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Show what is in force and where it was set; secrets are masked.
     Config(config::Show),
+    /// Examine this installation: what is well, what isn't, and what to do about it.
+    Doctor(doctor::Doctor),
     /// Print the description of the REST interface.
     Openapi,
     /// Print a completion script for a shell.
@@ -140,6 +143,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Bootstrap(bootstrap) => bootstrap.run(context).await,
         Command::Migrate(migrate) => migrate.run(context).await,
         Command::Config(show) => show.run(context),
+        Command::Doctor(doctor) => doctor.run(context).await,
         Command::Openapi => openapi::run(context),
         Command::Completions(completions) => completions.run(context, &mut Cli::command()),
         Command::Workspace(workspace) => workspace.run(context).await,

@@ -5,19 +5,21 @@
 //! has to come from this machine. To everybody else, there is nothing here.
 
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
-use actix_web::web::{Data, Json, ServiceConfig};
+use actix_web::web::{Data, Json, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+use tollbook_journal::examine::Extent;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::doctor::{Finding, Report};
 use crate::founding::{self, Bootstrapped};
 use crate::problem::Problem;
 
 /// The routes.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(status).service(bootstrap);
+    config.service(status).service(bootstrap).service(doctor).service(service);
 }
 
 /// A service that is the one it is taken for.
@@ -78,6 +80,30 @@ async fn bootstrap(
     admit(&app, &request)?;
     let made = founding::bootstrap(&app, &founding.user, &founding.workspace).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(Founded::from(made)))
+}
+
+/// How much is to be looked at.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Depth {
+    /// All of it, however long it takes.
+    #[serde(default)]
+    deep: bool,
+}
+
+/// On `SQLite` the book is this process's: it is examined from in here.
+#[get("/host/doctor")]
+async fn doctor(app: Data<App>, request: HttpRequest, depth: Query<Depth>) -> Result<Json<Report>, Problem> {
+    admit(&app, &request)?;
+    let extent = if depth.deep { Extent::Deep } else { Extent::Usual };
+    Ok(Json(app.doctor.examine(extent).await))
+}
+
+/// What only this process knows: its live state.
+#[get("/host/service")]
+async fn service(app: Data<App>, request: HttpRequest) -> Result<Json<Option<Finding>>, Problem> {
+    admit(&app, &request)?;
+    Ok(Json(app.doctor.service()))
 }
 
 /// Lets in who holds the host credential and comes from this machine.

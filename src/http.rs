@@ -9,6 +9,7 @@ mod health;
 mod loadouts;
 pub mod openapi;
 mod operator;
+mod operator_health;
 mod owned;
 mod problems;
 mod refusals;
@@ -60,7 +61,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .configure(tool_calls::configure)
         .configure(api_keys::configure)
         .configure(audit::configure)
-        .configure(operator::configure);
+        .configure(operator::configure)
+        .service(operator_health::health);
 }
 
 /// What is asked for at a path that there isn't, or by a method that it hasn't.

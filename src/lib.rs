@@ -14,6 +14,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod credential;
+pub mod doctor;
 pub mod forward;
 pub mod founding;
 pub mod gateway;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod cli;
+mod doctor;
 mod gateway;
 mod house;
 mod http;

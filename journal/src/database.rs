@@ -20,6 +20,12 @@ impl DatabaseUrl {
         let options = PgConnectOptions::from_str(self.0.expose_secret()).map_err(|_| OpenError::Url)?;
         Ok(options.application_name("tollbook"))
     }
+
+    /// Host and port, for people: nothing of who connects there.
+    pub fn place(&self) -> String {
+        let place = |options: PgConnectOptions| format!("{}:{}", options.get_host(), options.get_port());
+        self.options().map(place).unwrap_or_default()
+    }
 }
 
 impl FromStr for DatabaseUrl {

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Json};
 use actix_web::{get, post};
 use serde::Serialize;
 use tollbook_aggregates::access::Operation;
-use tollbook_journal::{Database, INSTANCE};
+use tollbook_journal::INSTANCE;
 use tollbook_projections::{Order, ProjectionStatus, RebuildError, Status, Workspaces};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -21,33 +21,16 @@ use super::words::Nothing;
 use super::written::Page;
 use crate::app::App;
 use crate::authn::Authenticated;
-use crate::book::SOFTWARE;
 use crate::problem::Problem;
 
 pub(super) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(health).service(workspaces).service(projections).service(rebuild);
-}
-
-/// How the instance is.
-#[derive(Debug, Serialize, ToSchema)]
-struct InstanceHealth {
-    /// `ok` while the book is followed and every projection runs; `degraded` else.
-    status: String,
-    /// Name and version.
-    software: String,
-    /// `postgres` or `sqlite`.
-    database: String,
-    /// The next position that the book will assign.
-    head: u64,
-    /// How long ago this replica last read the book to its end, in milliseconds.
-    follower_age_ms: u64,
-    projections: Vec<ProjectionView>,
+    config.service(workspaces).service(projections).service(rebuild);
 }
 
 /// Where a version of a projection stands.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Projection)]
-struct ProjectionView {
+pub(super) struct ProjectionView {
     name: String,
     /// The version of its code, a dot, and how often it was built.
     #[schema(examples("1.0"))]
@@ -87,29 +70,6 @@ impl From<ProjectionStatus> for ProjectionView {
         let ProjectionStatus { name, version, active, position, status, error, lag } = status;
         Self { name, version: version.to_string(), active, position: position.0, lag, status, error }
     }
-}
-
-/// How the instance is, in detail.
-#[utoipa::path(tag = "operator", operation_id = "instance_health",
-    responses((status = OK, body = InstanceHealth), ReadRefusals))]
-#[get("/v1/operator/health")]
-async fn health(app: Data<App>, caller: Authenticated) -> Result<Json<InstanceHealth>, Problem> {
-    app.commands.allow(caller.0, None, Operation::OperateInstance).await?;
-    let head = app.journal.head().await?.next.0;
-    let status = app.views.status().await.map_err(views::unreadable)?;
-    let stopped = status.iter().any(|status| status.active && status.status == Status::Stopped);
-    Ok(Json(InstanceHealth {
-        status: if stopped { "degraded" } else { "ok" }.to_owned(),
-        software: SOFTWARE.to_owned(),
-        database: match app.journal.database() {
-            Database::Postgres(_) => "postgres",
-            Database::Sqlite(_) => "sqlite",
-        }
-        .to_owned(),
-        head,
-        follower_age_ms: u64::try_from(app.authority.age().as_millis()).unwrap_or(u64::MAX),
-        projections: status.into_iter().map(Into::into).collect(),
-    }))
 }
 
 /// Every workspace, by id: their names are their own.

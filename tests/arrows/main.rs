@@ -15,7 +15,7 @@ use std::path::Path;
 /// room → the rooms it may use besides the foundations. From the top down; an arrow never points up.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["server", "app", "founding", "host", "http", "problem", "sample"]),
+    ("cli", &["server", "app", "doctor", "founding", "host", "http", "problem", "sample"]),
     ("server", &["http", "gateway", "host", "login", "oauth", "console", "audit", "authn", "app", "problem"]),
     // What the world knocks on. Each is a door of its own; what two of them need lies below them.
     ("http", HANDLERS),
@@ -25,22 +25,33 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("console", HANDLERS),
     ("audit", HANDLERS),
     // A door for this machine only.
-    ("host", &["app", "founding", "problem"]),
+    ("host", &["app", "doctor", "founding", "problem"]),
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
     ("founding", &["app", "authority", "commands", "problem"]),
-    ("app", &["authority", "calls", "commands", "upstream"]),
+    ("app", &["authority", "calls", "commands", "doctor", "upstream"]),
     ("commands", &["authority", "problem"]),
     ("calls", &["authority", "upstream"]),
     ("problem", &["authority"]),
     ("upstream", &[]),
+    ("doctor", &["authority"]),
     ("authority", &[]),
 ];
 
 /// What handlers may use: nobody's handler is another's.
-const HANDLERS: &[&str] =
-    &["app", "authn", "authority", "calls", "commands", "forward", "founding", "problem", "upstream"];
+const HANDLERS: &[&str] = &[
+    "app",
+    "authn",
+    "authority",
+    "calls",
+    "commands",
+    "doctor",
+    "forward",
+    "founding",
+    "problem",
+    "upstream",
+];
 
 /// What every room may use, and what these use themselves.
 const FOUNDATIONS: &[(&str, &[&str])] = &[

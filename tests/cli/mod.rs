@@ -5,6 +5,6 @@ mod clients;
 mod configuration;
 mod credentials;
 mod demo;
-mod machine;
+pub mod machine;
 mod serving;
 mod tour;

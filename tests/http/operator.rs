@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::given::{neighbour, text};
+use crate::doctor::check;
 use crate::house::TestHouse;
 
 super::on_both_books! {
@@ -22,6 +23,9 @@ async fn operator_sees_workspaces_by_id_and_not_by_name(house: TestHouse) {
 async fn operator_sees_where_projections_stand_and_rebuilds_one(house: TestHouse) {
     let health = house.get("/v1/operator/health", &house.operator).await.expect(200);
     assert_eq!(health["status"], "ok");
+    for name in ["service", "positions", "triggers", "projections", "kek", "pepper", "disk"] {
+        check(&health, name, "ok");
+    }
     let list = house.get("/v1/operator/projections", &house.operator).await.expect(200);
     let tool_server =
         list["items"].as_array().unwrap().iter().find(|item| item["name"] == "tool_server").unwrap();

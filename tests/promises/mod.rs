@@ -1,6 +1,6 @@
 //! The four promises of the house, each with tests that try to break it.
 //!
-//! 1. Nothing happens off the book: `outage`, `crash`, `stop`.
+//! 1. Nothing happens off the book: `outage`, `crash`, `stop`, `stuck`.
 //! 2. No is no, at once: `race`, `expiry`, `memory`, `credentials`.
 //! 3. Secrets stay in: `canary`, `panics`, `secret_types`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
@@ -29,4 +29,5 @@ mod repetition;
 mod secret_types;
 mod service;
 mod stop;
+mod stuck;
 mod tenant;
