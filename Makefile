@@ -8,7 +8,7 @@ tools := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tollbook/tools/bin
 openapi := openapi/tollbook.json
 
 .DEFAULT_GOAL := run
-.PHONY: run test check fmt bench faults openapi golden setup arrows lint licenses fresh
+.PHONY: run test check fmt bench faults openapi golden setup arrows lint licenses fresh htmx
 
 ## The service on SQLite in an empty directory, after a walk through its main job; it goes on running.
 run:
@@ -59,6 +59,14 @@ openapi:
 ## The golden list of events, made anew; read the diff.
 golden:
 	UPDATE_GOLDEN=1 cargo test --quiet --package tollbook-aggregates golden
+
+## htmx for the console's pages, from npm: `make htmx VERSION=4.0.1`, then its release notes and the browser tests.
+htmx:
+	@test -n "$(VERSION)" || { echo 'say which: make htmx VERSION=4.0.1' >&2; exit 2; }
+	@into=$(CURDIR)/console/assets && there=$$(mktemp -d) && trap 'rm -rf "$$there"' EXIT && cd "$$there" \
+		&& npm pack --silent htmx.org@$(VERSION) >/dev/null && tar xzf htmx.org-*.tgz \
+		&& cp package/dist/htmx.min.js "$$into/" && cp package/LICENSE "$$into/htmx.LICENSE" \
+		&& echo $(VERSION) >"$$into/htmx.version" && echo "htmx $(VERSION)"
 
 fmt:
 	cargo fmt --all

@@ -66,7 +66,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 }
 
 /// What is asked for at a path that there isn't, or by a method that it hasn't.
-pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
+pub fn unknown_route(request: &HttpRequest) -> HttpResponse {
     let (method, path) = (request.method().as_str(), request.path());
     let Some(allowed) = routes::allowed(path) else { return no_route(method, path).error_response() };
     let mut response = no_method(method, path).error_response();
@@ -118,7 +118,8 @@ pub async fn edge(
 fn refusal(response: &HttpResponse, method: &str, path: &str) -> Option<Problem> {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let structured = kind.is_some_and(|kind| kind.contains("json") || kind.contains("event-stream"));
+    let ours = ["json", "event-stream", "text/html"];
+    let structured = kind.is_some_and(|kind| ours.iter().any(|ours| kind.contains(ours)));
     if structured || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }

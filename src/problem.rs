@@ -113,6 +113,11 @@ impl Problem {
         self
     }
 
+    /// The time after which another try may be worth it.
+    pub fn wait(&self) -> Option<Duration> {
+        self.headers.retry_after
+    }
+
     /// With a challenge (RFC 9110, section 11.6.1; RFC 6750, section 3; RFC 9728, section 5.1).
     #[must_use]
     pub fn challenge(mut self, challenge: String) -> Self {

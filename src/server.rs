@@ -7,12 +7,12 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App as Actix, HttpServer};
+use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer};
 use tokio::time::timeout;
 use utoipa_actix_web::AppExt as _;
 
 use crate::app::App;
-use crate::{gateway, host, http};
+use crate::{console, gateway, host, http};
 
 /// What answers that are under way have, once everything else is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -73,7 +73,8 @@ pub fn serve(app: &Arc<App>, listener: TcpListener) -> std::io::Result<Running> 
         service
             .configure(|config| http::openapi::serve(config, document))
             .configure(host::configure)
-            .default_service(actix_web::web::to(http::unknown_route))
+            .configure(console::configure)
+            .default_service(actix_web::web::to(nothing_there))
             .wrap(from_fn(http::edge))
     })
     // Whoever closes its side has gone: what was done for it is cancelled.
@@ -85,4 +86,9 @@ pub fn serve(app: &Arc<App>, listener: TcpListener) -> std::io::Result<Running> 
     .run();
     let handle = server.handle();
     Ok(Running { address, app: Arc::clone(app), handle, task: tokio::spawn(server) })
+}
+
+/// A person's browser is shown a page, and everybody else a problem.
+async fn nothing_there(request: HttpRequest) -> HttpResponse {
+    if console::wants_page(&request) { console::no_page() } else { http::unknown_route(&request) }
 }

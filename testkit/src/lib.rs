@@ -13,6 +13,7 @@
     reason = "used by tests only: a component that can't start is a failed test, and says why"
 )]
 
+pub mod browser;
 pub mod mcp;
 pub mod node;
 pub mod postgres;

@@ -1,0 +1,41 @@
+//! The console: pages for people, in a browser.
+//!
+//! What every page shares is here: the frame and its headers (`page`), refusals as pages (`refusal`), and the files
+//! that a page needs (`assets`). A page is a file of its own: its handlers, the template that it fills, and nothing
+//! that decides anything. CONTRIBUTING.md says how to add one; ADR 0090 why the frame is as it is.
+//!
+//! Deliberately absent: JSON, inline scripts and styles, anything loaded from elsewhere, state of its own.
+
+mod assets;
+mod page;
+mod refusal;
+mod sign_in;
+
+use actix_web::http::Method;
+use actix_web::http::header::ACCEPT;
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+
+use crate::problem::Problem;
+
+use refusal::Refusal;
+
+/// The routes.
+pub fn configure(config: &mut ServiceConfig) {
+    config.configure(assets::configure).configure(sign_in::configure);
+}
+
+/// Is it a person's browser that asks for a page where there is none?
+pub fn wants_page(request: &HttpRequest) -> bool {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let programs = ["/v1", "/s/", "/l/", "/oauth/", "/host/", "/.well-known/"];
+    let html = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    reads
+        && html.is_some_and(|accept| accept.contains("text/html"))
+        && !programs.iter().any(|prefix| request.path().starts_with(prefix))
+}
+
+/// What a browser is shown at a path that there isn't.
+pub fn no_page() -> HttpResponse {
+    Refusal::from(Problem::not_found("page")).error_response()
+}

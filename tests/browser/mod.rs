@@ -1,0 +1,4 @@
+//! The console's pages in a real Chromium. What a page does is in `scenarios/`; here stands what it was given, and
+//! what must be true afterwards.
+
+mod frame;
