@@ -13,7 +13,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures::future::LocalBoxFuture;
-use tollbook_aggregates::access::Caller;
+use tollbook_aggregates::access::{Asker, Caller};
 
 use crate::app::App;
 use crate::authority::{Authority, Live};
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whose credential a request came with; an extractor for handlers.
 #[derive(Debug, Clone, Copy)]
-pub struct Authenticated(pub Caller);
+pub struct Authenticated(pub Asker);
 
 impl FromRequest for Authenticated {
     type Error = Problem;
@@ -35,15 +35,18 @@ impl FromRequest for Authenticated {
         let app = request.app_data::<Data<App>>().cloned();
         let presented = bearer(request.headers())
             .and_then(|presented| credential_in_query(request.query_string()).map_or(Ok(presented), Err));
+        // As the connection has it: what a proxy says of the client is not looked at here.
+        let address = request.peer_addr().map(|peer| peer.ip());
         Box::pin(async move {
             let app = app.ok_or_else(Problem::internal)?;
             let credential = presented?;
-            authenticate(&app.authority, &app.pepper, &credential).await.map(Self)
+            let asker = authenticate(&app.authority, &app.pepper, &credential).await?;
+            Ok(Self(Asker { address, ..asker }))
         })
     }
 }
 
-/// Whose credential it is.
+/// Whose credential it is. The address is not known here.
 ///
 /// # Errors
 /// 401, the same for an unknown and for a wrong one.
@@ -51,10 +54,10 @@ pub async fn authenticate(
     authority: &Authority,
     pepper: &Pepper,
     credential: &Credential,
-) -> Result<Caller, Problem> {
+) -> Result<Asker, Problem> {
     let digest = credential.hmac(pepper);
-    if let Some(caller) = authority.look(|live| verify(live, pepper, credential, &digest)) {
-        return Ok(caller);
+    if let Some(asker) = authority.look(|live| verify(live, pepper, credential, &digest)) {
+        return Ok(asker);
     }
     authority.catch_up_with_head(PATIENCE).await?;
     authority.look(|live| verify(live, pepper, credential, &digest)).ok_or_else(|| {
@@ -62,15 +65,21 @@ pub async fn authenticate(
     })
 }
 
-fn verify(live: &Live, pepper: &Pepper, credential: &Credential, digest: &Digest) -> Option<Caller> {
-    let (caller, verifier) = live.credential(credential.id())?;
+fn verify(live: &Live, pepper: &Pepper, credential: &Credential, digest: &Digest) -> Option<Asker> {
+    let (caller, secret, verifier) = live.credential(credential.id())?;
     let kept = Digest::from_bytes(verifier.hmac);
     let right_kind = match caller {
         Caller::ApiKey(_) => credential.kind() == Kind::ApiKey,
         Caller::Session(_) => credential.kind() == Kind::Session,
         Caller::Operator(_) => credential.kind() == Kind::Operator,
+        // A cookie is no bearer credential: only the console takes it.
+        Caller::SignIn(_) => false,
     };
-    (right_kind && verifier.pepper_id.as_str() == pepper.id() && kept.matches(digest)).then_some(caller)
+    (right_kind && verifier.pepper_id.as_str() == pepper.id() && kept.matches(digest)).then_some(Asker {
+        caller,
+        secret,
+        address: None,
+    })
 }
 
 /// The credential of `Authorization: Bearer` (RFC 6750, section 2.1).

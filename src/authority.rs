@@ -16,7 +16,7 @@ use tollbook_aggregates::SessionId;
 use tollbook_aggregates::access::World as _;
 use tollbook_journal::{Filter, Journal, Position, ReadError};
 
-pub use live::{Kept, Live};
+pub use live::{Erased, Kept, Live};
 
 /// How old the head may be that an answer from memory rests on.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -255,9 +255,8 @@ impl Live {
     fn session_has_ended(&self, session: SessionId) -> bool {
         self.session(session).grant().is_none_or(|grant| {
             // Any time before its expiry will do: only events matter here.
-            let caller = tollbook_aggregates::access::Caller::Session(session);
             let at = grant.expires_at - chrono::TimeDelta::days(36_500);
-            tollbook_aggregates::access::use_session(self, caller, session, at).is_err()
+            tollbook_aggregates::access::session_lives(self, session, at).is_err()
         })
     }
 }

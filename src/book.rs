@@ -21,7 +21,7 @@ pub const SOFTWARE: &str = concat!("tollbook/", env!("CARGO_PKG_VERSION"));
 pub struct Attribution {
     /// `user:…`, `operator:…` or `system`.
     pub actor: String,
-    /// `api_key:…`, `session:…` or `operator:…`.
+    /// `api_key:…`, `session:…`, `sign_in:…`, `one_time_link:…` or `operator:…`.
     pub credential: Option<String>,
     /// The person's role at the time.
     pub role: Option<Role>,
@@ -43,6 +43,7 @@ impl Attribution {
             Caller::ApiKey(id) => format!("api_key:{id}"),
             Caller::Session(id) => format!("session:{id}"),
             Caller::Operator(id) => format!("operator:{id}"),
+            Caller::SignIn(id) => format!("sign_in:{id}"),
         };
         let request_id = Some(request_id.to_owned());
         Self { actor, credential: Some(credential), role, request_id, decided_at: None }

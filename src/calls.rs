@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
-use tollbook_aggregates::access::{self, Caller, Denial, Permit, World as _};
+use tollbook_aggregates::access::{self, Asker, Denial, Permit, World as _};
 use tollbook_aggregates::{
     CallId, Role, Session, SessionEvent, SessionId, ToolCall, ToolServerId, WorkspaceId, authorized, called,
 };
@@ -45,7 +45,7 @@ pub struct Question {
     /// On which session.
     pub session_id: SessionId,
     /// By whom.
-    pub caller: Caller,
+    pub caller: Asker,
     /// The tool's name as the agent wrote it.
     pub tool: String,
     /// As the agent wrote them.
@@ -185,7 +185,13 @@ impl Calls {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn check(&self, caller: Caller, session: SessionId, tool: &str) -> Result<(), CallRefused> {
+    pub async fn check(
+        &self,
+        caller: impl Into<Asker>,
+        session: SessionId,
+        tool: &str,
+    ) -> Result<(), CallRefused> {
+        let caller = caller.into();
         self.authority.fresh().await.map_err(not_caught_up)?;
         let at = self.clock.now();
         let (decision, next) = self
@@ -202,7 +208,7 @@ impl Calls {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn tools(&self, session: SessionId, caller: Caller) -> Result<Vec<OfferedTool>, CallRefused> {
+    pub async fn tools(&self, session: SessionId, caller: Asker) -> Result<Vec<OfferedTool>, CallRefused> {
         self.authority.fresh().await.map_err(not_caught_up)?;
         let at = self.clock.now();
         let listed = self.authority.look(|live| {
@@ -382,7 +388,7 @@ impl Calls {
     ) -> Result<tollbook_journal::Write, Refused> {
         let invalid = |error: crate::book::ComposeError| Refused::Invalid(error.to_string());
         let mut attribution =
-            Attribution::of(question.caller, about.actor.clone(), about.role, &question.request_id);
+            Attribution::of(question.caller.caller, about.actor.clone(), about.role, &question.request_id);
         attribution.decided_at = Some(decided_at);
         let draft = Draft::new::<Session>(
             about.workspace_id.0,

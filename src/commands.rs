@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use tollbook_aggregates::WorkspaceId;
-use tollbook_aggregates::access::{self, Caller, Denial, Operation, Standing};
+use tollbook_aggregates::access::{self, Asker, Caller, Denial, Operation, Standing};
 use tollbook_journal::{Append, Appended, INSTANCE, Idempotency, Journal, Position, Refused};
 use tollbook_vault::{BelongsTo, Purpose, Vault};
 use uuid::Uuid;
@@ -75,6 +75,7 @@ impl Repeatable {
             Caller::ApiKey(id) => format!("api_key:{id}"),
             Caller::Session(id) => format!("session:{id}"),
             Caller::Operator(id) => format!("operator:{id}"),
+            Caller::SignIn(id) => format!("sign_in:{id}"),
         };
         format!("{caller} {}", self.route)
     }
@@ -117,19 +118,20 @@ impl Commands {
     /// The problem to answer with.
     pub async fn allow(
         &self,
-        caller: Caller,
+        asker: impl Into<Asker>,
         workspace: Option<WorkspaceId>,
         operation: Operation,
     ) -> Result<Standing, Problem> {
+        let asker = asker.into();
         self.authority.fresh().await?;
         let at = self.clock.now();
-        let standing = self.authority.look(|live| access::may(live, caller, workspace, operation, at));
+        let standing = self.authority.look(|live| access::may(live, asker, workspace, operation, at));
         if let Ok(standing) = standing {
             return Ok(standing);
         }
         // Nobody is refused by an old state.
         self.authority.catch_up_with_head(CATCH_UP).await?;
-        let standing = self.authority.look(|live| access::may(live, caller, workspace, operation, at));
+        let standing = self.authority.look(|live| access::may(live, asker, workspace, operation, at));
         standing.map_err(|denial| Problem::denied(denial, operation.scope()))
     }
 
@@ -139,14 +141,16 @@ impl Commands {
     /// The problem to answer with; nothing was written then.
     pub async fn execute(
         &self,
-        caller: Caller,
+        asker: impl Into<Asker>,
         workspace: Option<WorkspaceId>,
         operation: Operation,
         repeatable: Option<&Repeatable>,
         plan: impl Fn(&Live, Standing, DateTime<Utc>) -> Result<Plan, Problem>,
     ) -> Result<Done, Problem> {
+        let asker = asker.into();
+        let caller = asker.caller;
         if let Some(repeatable) = repeatable
-            && let Some(done) = self.answered_before(caller, workspace, repeatable).await?
+            && let Some(done) = self.answered_before(asker, workspace, repeatable).await?
         {
             return Ok(done);
         }
@@ -154,8 +158,8 @@ impl Commands {
         for _ in 0..TRIES {
             let at = self.clock.now();
             let (decided, ends, fence) = self.authority.look(|live| {
-                let decided = decide(live, caller, workspace, operation, at, &plan);
-                (decided, access::credential_ends(live, caller), live.next())
+                let decided = decide(live, asker, workspace, operation, at, &plan);
+                (decided, access::credential_ends(live, asker), live.next())
             });
             let (plan, standing) = match decided {
                 Ok(decided) => decided,
@@ -299,16 +303,23 @@ impl Commands {
     /// 409 when it was another request.
     pub async fn answered_before(
         &self,
-        caller: Caller,
+        asker: impl Into<Asker>,
         workspace: Option<WorkspaceId>,
         repeatable: &Repeatable,
     ) -> Result<Option<Done>, Problem> {
+        let asker = asker.into();
+        let caller = asker.caller;
         let stored = self.journal.idempotent(&repeatable.scope(caller), &repeatable.key).await?;
         let Some(stored) = stored else { return Ok(None) };
         // A key that has lost its right since isn't shown what it did with it.
         let at = self.clock.now();
-        let home = self.authority.look(|live| access::home(live, caller, at));
-        if let Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired | Denial::NotFound)) = home
+        let home = self.authority.look(|live| access::home(live, asker, at));
+        if let Err(
+            denial @ (Denial::CredentialRevoked
+            | Denial::CredentialExpired
+            | Denial::AddressRefused
+            | Denial::NotFound),
+        ) = home
         {
             return Err(Problem::denied(denial, ""));
         }
@@ -381,13 +392,13 @@ impl Commands {
 
 fn decide(
     live: &Live,
-    caller: Caller,
+    asker: Asker,
     workspace: Option<WorkspaceId>,
     operation: Operation,
     at: DateTime<Utc>,
     plan: &impl Fn(&Live, Standing, DateTime<Utc>) -> Result<Plan, Problem>,
 ) -> Result<(Plan, Standing), Problem> {
-    let standing = access::may(live, caller, workspace, operation, at)
+    let standing = access::may(live, asker, workspace, operation, at)
         .map_err(|denial| Problem::denied(denial, operation.scope()))?;
     Ok((plan(live, standing, at)?, standing))
 }
@@ -417,8 +428,11 @@ fn kept(answer: &Value, secret: Option<&str>, events: usize) -> Result<Kept, Pro
 fn attribution(caller: Caller, standing: Standing, fence: Position) -> Attribution {
     let (actor, role) = match (standing, caller) {
         (Standing::Member { user_id, held, .. }, _) => (format!("user:{user_id}"), Some(held)),
+        (Standing::Person { user_id }, _) => (format!("user:{user_id}"), None),
         (Standing::Operator, Caller::Operator(id)) => (format!("operator:{id}"), None),
-        (Standing::Operator, Caller::ApiKey(_) | Caller::Session(_)) => ("system".to_owned(), None),
+        (Standing::Operator, Caller::ApiKey(_) | Caller::Session(_) | Caller::SignIn(_)) => {
+            ("system".to_owned(), None)
+        }
     };
     let mut attribution = Attribution::of(caller, actor, role, &request_id());
     attribution.decided_at = Some(fence);

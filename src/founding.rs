@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use tollbook_aggregates::{
-    ApiKey, ApiKeyCommand, ApiKeyId, Instance, InstanceCommand, KeyGrant, Operator, OperatorCommand,
+    ApiKey, ApiKeyCommand, ApiKeyId, Epoch, Instance, InstanceCommand, KeyGrant, Operator, OperatorCommand,
     OperatorGrant, OperatorId, Private, Role, User, UserCommand, UserId, Workspace, WorkspaceCommand,
     WorkspaceId,
 };
@@ -64,6 +64,8 @@ impl Founder {
             verifier: self.credential.verifier(pepper),
             role: Role::Owner,
             expires_at: None,
+            narrowing: None,
+            epoch: Epoch::FIRST,
         };
         let key = ApiKeyCommand::Create { grant, device_label: Private::from(FIRST_KEY), at };
         let keyed = ApiKey::default().decide(key)?;
@@ -103,13 +105,14 @@ pub async fn bootstrap(app: &App, person: &str, workspace_name: &str) -> Result<
         operator_id,
     })?;
     let grant = OperatorGrant { verifier: operator_key.verifier(&app.pepper), expires_at: None };
-    let create = OperatorCommand::Create { grant, label: Private::from(FIRST_KEY) };
+    let at = app.clock.now();
+    let create = OperatorCommand::Create { grant, label: Private::from(FIRST_KEY), at };
     let operating = Operator::default().decide(create)?;
     let mut drafts = vec![
         Draft::new::<Instance>(INSTANCE, Uuid::nil(), Expected::NoStream, &opened)?,
         Draft::new::<Operator>(INSTANCE, operator_id.0, Expected::NoStream, &operating)?,
     ];
-    drafts.extend(founder.found(workspace_id, workspace_name, person, &app.pepper, app.clock.now())?);
+    drafts.extend(founder.found(workspace_id, workspace_name, person, &app.pepper, at)?);
     match app.commands.write_as_system(drafts).await? {
         Ok(_) => {
             let (user_id, api_key) = (founder.user_id, founder.credential);

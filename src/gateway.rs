@@ -21,7 +21,7 @@ use actix_web::http::header::ALLOW;
 use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use tollbook_aggregates::SessionId;
-use tollbook_aggregates::access::Caller;
+use tollbook_aggregates::access::Asker;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -39,7 +39,7 @@ struct Context {
     app: Data<App>,
     conversations: Data<Conversations>,
     session: SessionId,
-    caller: Caller,
+    caller: Asker,
     accepts: edge::Accepts,
 }
 

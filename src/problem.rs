@@ -201,7 +201,17 @@ impl Problem {
             Denial::CredentialExpired => {
                 Self::unauthorized("credential.expired", "This credential has expired.", true)
             }
+            Denial::AddressRefused => forbidden(
+                "credential.address",
+                "This credential, or the one that the session was made with, is not for this address.",
+            )
+            .remedy("Use it from an address that it is for, or make one that is for this address.", None),
             Denial::RoleTooLow => Self::insufficient_scope(scope),
+            Denial::OutsideNarrowing => forbidden(
+                "credential.narrowed",
+                "This credential, or the one that the session was made with, is narrowed to other tool servers or loadouts.",
+            )
+            .remedy("Use a key that reaches them.", None),
             Denial::SessionRevoked => ended("The session was revoked."),
             Denial::SessionExpired => ended("The session has expired."),
             Denial::MakerCredentialRevoked => {
@@ -320,8 +330,29 @@ macro_rules! domain_errors {
 
 domain_errors! {
     InstanceError { AlreadyBootstrapped => conflict "instance.already_bootstrapped" }
-    OperatorError { Absent => absent "operator", Exists => conflict "operator.exists", Label => bad_request "operator.label" }
-    UserError { Exists => conflict "user.exists", Name => bad_request "user.name" }
+    OperatorError {
+        Absent => absent "operator credential",
+        Exists => conflict "operator.exists",
+        Label => bad_request "operator.label",
+        ExpiresInThePast => bad_request "operator.expires_in_the_past",
+        Ended => conflict "operator.ended",
+        GraceTooLong => bad_request "operator.grace_too_long",
+        LastOne => conflict "operator.last_one",
+    }
+    UserError { Absent => absent "person", Exists => conflict "user.exists", Name => bad_request "user.name" }
+    SignInError {
+        Absent => absent "sign-in",
+        Exists => conflict "sign_in.exists",
+        ExpiresInThePast => bad_request "sign_in.expires_in_the_past",
+    }
+    LinkError {
+        Absent => absent "link",
+        Exists => conflict "link.exists",
+        Label => bad_request "link.label",
+        Lasting => bad_request "link.lasting",
+        Redeemed => conflict "link.redeemed",
+        Revoked => conflict "link.revoked",
+    }
     WorkspaceError {
         Absent => absent "workspace",
         Exists => conflict "workspace.exists",
@@ -329,6 +360,7 @@ domain_errors! {
         AlreadyMember => conflict "member.exists",
         NotMember => absent "member",
         LastOwner => conflict "member.last_owner",
+        TooManyKeys => bad_request "api_key.too_many_at_once",
     }
     ToolServerError {
         Absent => absent "tool server",
@@ -357,6 +389,12 @@ domain_errors! {
         Exists => conflict "api_key.exists",
         ExpiresInThePast => bad_request "api_key.expires_in_the_past",
         DeviceLabel => bad_request "api_key.device_label",
+        NarrowingTooLong => bad_request "api_key.narrowing_too_long",
+        Revoked => conflict "api_key.revoked",
+        Expired => conflict "api_key.expired",
+        BeingReset => conflict "api_key.being_reset",
+        NotByThisLink => conflict "link.revoked",
+        GraceTooLong => bad_request "api_key.grace_too_long",
     }
 }
 

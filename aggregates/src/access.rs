@@ -1,12 +1,15 @@
 //! Who may do what: the one page on which it is written.
 //!
-//! Two questions are answered here. [`may`]: may this caller do this operation in this workspace?
+//! Three questions are answered here. [`may`]: may this caller do this operation in this workspace?
 //! [`call_tool`]: may this caller call this tool on this session, now? The second returns a
 //! [`Permit`], which nobody else can construct and without which nothing is forwarded.
+//! [`redeem_link`]: may the holder of this one-time link redeem it? Who may do which operation is the
+//! matrix in `operation.rs`.
 //!
 //! State is derived, not cascaded: a session lives only while its maker is a member, the key or
 //! device that made it lives, its workspace lives and its loadout and tool server are there. Rights
-//! are the lesser of those granted and those still held, looked up at every decision.
+//! are the lesser of those granted and those still held, looked up at every decision; so is what a key
+//! is narrowed to, also for the sessions that were made with it.
 //!
 //! Both answers are monotone: only an event whose `narrows` is true can turn a yes into a no (time
 //! passing aside, which [`Permit::not_after`] hands to the book). The fence of the journal rests
@@ -17,13 +20,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::Route;
 use crate::{
-    ApiKey, ApiKeyId, Device, DeviceId, Grant, Loadout, LoadoutId, MadeWith, Operator, OperatorId,
-    PinnedTool, Role, Session, SessionId, ToolServer, ToolServerId, UserId, Workspace, WorkspaceId,
+    ApiKey, ApiKeyId, Device, DeviceId, Grant, KeyGrant, LinkId, Loadout, LoadoutId, MadeWith, Narrowing,
+    OneTimeLink, Operator, OperatorId, Permission, PinnedTool, Role, Session, SessionId, SignIn, SignInGrant,
+    SignInId, ToolServer, ToolServerId, User, UserId, Workspace, WorkspaceId,
 };
+
+mod asker;
+mod link;
+mod operation;
+
+pub use asker::{Asker, Caller};
+pub use link::{LinkRefused, Redeemable, redeem_link};
+pub use operation::Operation;
 
 /// What decisions are made on: the state of everything, exact up to one position of the book. An
 /// unknown id is answered with the absent state.
 pub trait World {
+    /// The person of this id.
+    fn user(&self, id: UserId) -> &User;
+    /// The sign-in of this id.
+    fn sign_in(&self, id: SignInId) -> &SignIn;
+    /// The one-time link of this id.
+    fn one_time_link(&self, id: LinkId) -> &OneTimeLink;
     /// The workspace of this id.
     fn workspace(&self, id: WorkspaceId) -> &Workspace;
     /// The API key of this id.
@@ -40,62 +58,16 @@ pub trait World {
     fn session(&self, id: SessionId) -> &Session;
 }
 
-/// Who asks: the holder of a credential whose secret was right. Whether the credential is still in
-/// force is decided here, each time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// An operator, who looks after the instance.
-    Operator(OperatorId),
-    /// A member, by one of their API keys.
-    ApiKey(ApiKeyId),
-    /// An agent, by a session's own token.
-    Session(SessionId),
-}
-
-/// What can be asked for, apart from tool calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// Make a workspace.
-    CreateWorkspace,
-    /// See that the workspace is there, and its name.
-    ReadWorkspace,
-    /// Rename it.
-    ChangeWorkspace,
-    /// See tool servers and their tools.
-    ReadToolServers,
-    /// Register, change, refresh and remove them.
-    ManageToolServers,
-    /// See loadouts.
-    ReadLoadouts,
-    /// Make, change and remove them.
-    ManageLoadouts,
-    /// Make a session of one's own.
-    CreateSession,
-    /// See a session of this maker.
-    ReadSession(UserId),
-    /// See everybody's sessions.
-    ReadAllSessions,
-    /// Revoke a session of this maker.
-    RevokeSession(UserId),
-    /// Make an API key of one's own.
-    CreateApiKey,
-    /// See an API key of this user.
-    ReadApiKey(UserId),
-    /// See everybody's API keys.
-    ReadAllApiKeys,
-    /// Revoke an API key of this user.
-    RevokeApiKey(UserId),
-    /// Search and export the audit log.
-    ReadAudit,
-    /// See projections and the instance's health, and rebuild.
-    OperateInstance,
-}
-
 /// Who somebody turned out to be, where they were asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// An operator; no member of anything.
     Operator,
+    /// A person, signed in, asked about themselves and no workspace.
+    Person {
+        /// Who.
+        user_id: UserId,
+    },
     /// A member, who may do what both roles allow.
     Member {
         /// Who.
@@ -111,7 +83,7 @@ impl Standing {
     /// May this caller make a key that carries `role`? No key carries more than the one that made it.
     pub fn may_grant(self, role: Role) -> bool {
         match self {
-            Self::Operator => false,
+            Self::Operator | Self::Person { .. } => false,
             Self::Member { held, granted, .. } => held.covers(role) && granted.covers(role),
         }
     }
@@ -127,8 +99,13 @@ pub enum Denial {
     CredentialRevoked,
     /// The credential that was presented has expired.
     CredentialExpired,
-    /// The caller's role doesn't allow it.
+    /// The credential that was presented, or that the session was made with, isn't for this address.
+    AddressRefused,
+    /// The caller's role doesn't allow it, or their key is narrowed to other operations.
     RoleTooLow,
+    /// The caller's key, or the one that the session was made with, is narrowed to other tool servers or
+    /// loadouts.
+    OutsideNarrowing,
     /// The session was revoked.
     SessionRevoked,
     /// The session has expired.
@@ -190,76 +167,46 @@ impl Permit {
     }
 }
 
-impl Operation {
-    /// The OAuth scope that a caller lacks who may not do it (RFC 6750, section 3.1).
-    pub const fn scope(self) -> &'static str {
-        match self {
-            Self::CreateWorkspace => "workspaces:create",
-            Self::ReadWorkspace => "workspace:read",
-            Self::ChangeWorkspace => "workspace:write",
-            Self::ReadToolServers => "tool_servers:read",
-            Self::ManageToolServers => "tool_servers:write",
-            Self::ReadLoadouts => "loadouts:read",
-            Self::ManageLoadouts => "loadouts:write",
-            Self::CreateSession => "sessions:create",
-            Self::ReadSession(_) | Self::ReadAllSessions => "sessions:read",
-            Self::RevokeSession(_) => "sessions:revoke",
-            Self::CreateApiKey => "api_keys:create",
-            Self::ReadApiKey(_) | Self::ReadAllApiKeys => "api_keys:read",
-            Self::RevokeApiKey(_) => "api_keys:revoke",
-            Self::ReadAudit => "audit:read",
-            Self::OperateInstance => "instance:operate",
-        }
-    }
-
-    /// The matrix.
-    fn allowed_to(self, user: UserId, role: Role) -> bool {
-        use Role::{Admin, Auditor, Member, Owner};
-        match self {
-            Self::CreateWorkspace | Self::OperateInstance => false,
-            Self::ReadWorkspace | Self::ReadToolServers | Self::ReadLoadouts => true,
-            Self::ChangeWorkspace | Self::ManageToolServers | Self::ManageLoadouts => {
-                matches!(role, Admin | Owner)
-            }
-            Self::CreateSession | Self::CreateApiKey => matches!(role, Member | Admin | Owner),
-            Self::ReadAudit | Self::ReadAllSessions | Self::ReadAllApiKeys => {
-                matches!(role, Auditor | Admin | Owner)
-            }
-            Self::ReadSession(owner) | Self::ReadApiKey(owner) => {
-                user == owner || matches!(role, Auditor | Admin | Owner)
-            }
-            Self::RevokeSession(owner) | Self::RevokeApiKey(owner) => {
-                user == owner || matches!(role, Admin | Owner)
-            }
-        }
-    }
-}
-
-/// May `caller` do `operation` in `workspace_id` (in none, for what belongs to the instance)?
+/// May `asker` do `operation` in `workspace_id` (in none, for what belongs to the instance or to a person)?
 ///
 /// # Errors
 /// The reason why not. To strangers everything is [`Denial::NotFound`].
 pub fn may(
     world: &impl World,
-    caller: Caller,
+    asker: impl Into<Asker>,
     workspace_id: Option<WorkspaceId>,
     operation: Operation,
     at: DateTime<Utc>,
 ) -> Result<Standing, Denial> {
-    match caller {
+    let asker = asker.into();
+    match asker.caller {
         Caller::Operator(id) => {
-            operator_lives(world.operator(id), at)?;
-            match (workspace_id, operation) {
-                (None, Operation::CreateWorkspace | Operation::OperateInstance) => Ok(Standing::Operator),
+            operator_lives(world, asker, id, at)?;
+            match workspace_id {
+                None if operation.is_operators() => Ok(Standing::Operator),
                 _ => Err(Denial::NotFound),
             }
         }
         Caller::ApiKey(id) => {
-            let member = member(world, id, at)?;
+            let member = member(world, asker, id, at)?;
+            member.at(asker)?;
             match workspace_id {
                 Some(workspace) if workspace != member.workspace_id => Err(Denial::NotFound),
-                Some(_) if member.may(operation) => Ok(member.standing()),
-                Some(_) | None => Err(Denial::RoleTooLow),
+                Some(_) => member.may(world, operation).map(|()| member.standing()),
+                None => Err(Denial::RoleTooLow),
+            }
+        }
+        Caller::SignIn(id) => {
+            let user_id = signed_in(world, id, at)?.user_id;
+            match (workspace_id, operation) {
+                (Some(workspace), _) => {
+                    let member = held_role(world, workspace, user_id).ok_or(Denial::NotFound)?;
+                    member.may(world, operation).map(|()| member.standing())
+                }
+                (None, Operation::ReadSignIns(whose) | Operation::EndSignIn(whose)) if whose == user_id => {
+                    Ok(Standing::Person { user_id })
+                }
+                (None, _) => Err(Denial::RoleTooLow),
             }
         }
         // A session's token calls tools, and nothing else.
@@ -271,48 +218,107 @@ pub fn may(
     }
 }
 
-/// The workspace that a caller belongs to, and who they are there.
+/// The one workspace that a caller's credential belongs to, and who they are there. None for operators, and
+/// for people who are signed in: they have as many as they are members of.
 ///
 /// # Errors
 /// When the credential is not in force, or is no member's.
 pub fn home(
     world: &impl World,
-    caller: Caller,
+    asker: impl Into<Asker>,
     at: DateTime<Utc>,
 ) -> Result<Option<(WorkspaceId, Standing)>, Denial> {
-    match caller {
-        Caller::Operator(id) => operator_lives(world.operator(id), at).map(|()| None),
+    let asker = asker.into();
+    match asker.caller {
+        Caller::Operator(id) => operator_lives(world, asker, id, at).map(|()| None),
+        Caller::SignIn(id) => signed_in(world, id, at).map(|_| None),
         Caller::ApiKey(id) => {
-            member(world, id, at).map(|member| Some((member.workspace_id, member.standing())))
+            let member = member(world, asker, id, at)?;
+            member.at(asker)?;
+            Ok(Some((member.workspace_id, member.standing())))
         }
         Caller::Session(_) => Err(Denial::RoleTooLow),
     }
 }
 
-/// The first moment at which the caller's own credential ends by itself, if it does: the
-/// `not_after` of everything that is written for them, for the book to check by its own clock.
-pub fn credential_ends(world: &impl World, caller: Caller) -> Option<DateTime<Utc>> {
-    match caller {
-        Caller::Operator(id) => world.operator(id).grant().and_then(|grant| grant.expires_at),
-        Caller::ApiKey(id) => world.api_key(id).grant().and_then(|grant| grant.expires_at),
-        Caller::Session(id) => world.session(id).grant().map(|grant| grant.expires_at),
+/// The first moment at which the caller's own credential (or the secret of it that they came with) ends by
+/// itself, if it does: the `not_after` of everything that is written for them, for the book to check
+/// by its own clock.
+pub fn credential_ends(world: &impl World, asker: impl Into<Asker>) -> Option<DateTime<Utc>> {
+    let Asker { caller, secret, .. } = asker.into();
+    let (expires_at, rotation) = match caller {
+        Caller::Operator(id) => {
+            let credential = world.operator(id).credential()?;
+            (credential.grant.expires_at, Some(&credential.rotation))
+        }
+        Caller::ApiKey(id) => {
+            let key = world.api_key(id).key()?;
+            (key.grant.expires_at, Some(&key.rotation))
+        }
+        Caller::Session(id) => (world.session(id).grant().map(|grant| grant.expires_at), None),
+        Caller::SignIn(id) => (world.sign_in(id).grant().map(|grant| grant.expires_at), None),
+    };
+    let secret_ends = rotation.and_then(|rotation| rotation.good(secret, DateTime::<Utc>::MIN_UTC).ok()?);
+    [expires_at, secret_ends].into_iter().flatten().min()
+}
+
+/// Who a person is in a workspace, by a sign-in and not by a credential of theirs there.
+///
+/// # Errors
+/// When the sign-in is no longer in force.
+pub fn signed_in(world: &impl World, id: SignInId, at: DateTime<Utc>) -> Result<&SignInGrant, Denial> {
+    match world.sign_in(id) {
+        SignIn::Open(grant) if *world.user(grant.user_id) == User::Erased => Err(Denial::CredentialRevoked),
+        SignIn::Open(grant) if at < grant.expires_at => Ok(grant),
+        SignIn::Open(_) => Err(Denial::CredentialExpired),
+        SignIn::Ended(_) => Err(Denial::CredentialRevoked),
+        SignIn::Absent => Err(Denial::NotFound),
     }
 }
 
-/// May `caller` call `tool` on the session, now? [`Denial::NotFound`] is for strangers and isn't
+/// May the caller make this API key? No key carries more than the credential that makes it: not its role, nor
+/// anything that it is narrowed away from, nor a longer time.
+pub fn may_make_key(world: &impl World, caller: Caller, standing: Standing, key: &KeyGrant) -> bool {
+    let within = match caller {
+        Caller::ApiKey(id) => world.api_key(id).grant().is_some_and(|maker| {
+            let lasts = maker.expires_at.is_none_or(|end| key.expires_at.is_some_and(|other| other <= end));
+            lasts && narrowing_of(maker).covers(narrowing_of(key))
+        }),
+        Caller::SignIn(_) => true,
+        Caller::Operator(_) | Caller::Session(_) => false,
+    };
+    within && standing.may_grant(key.role)
+}
+
+/// May the caller make a session on this loadout, as far as their credential is narrowed?
+pub fn reaches_loadout(world: &impl World, caller: Caller, loadout_id: LoadoutId) -> bool {
+    match caller {
+        Caller::ApiKey(id) => {
+            world.api_key(id).grant().is_some_and(|key| narrowing_of(key).reaches_loadout(loadout_id))
+        }
+        Caller::SignIn(_) => true,
+        Caller::Operator(_) | Caller::Session(_) => false,
+    }
+}
+
+/// May `asker` call `tool` on the session, now? [`Denial::NotFound`] is for strangers and isn't
 /// recorded; every other answer is.
 ///
 /// # Errors
 /// The reason why not.
 pub fn call_tool(
     world: &impl World,
-    caller: Caller,
+    asker: impl Into<Asker>,
     session_id: SessionId,
     tool: &str,
     at: DateTime<Utc>,
 ) -> Result<Permit, Denial> {
-    let (grant, not_after) = use_session(world, caller, session_id, at)?;
+    let usable = usable(world, asker.into(), session_id, at)?;
+    let grant = usable.grant;
     let pinned = pinned(world, grant, tool)?;
+    if !usable.narrowings().all(|narrowing| narrowing.reaches_server(pinned.tool_server_id)) {
+        return Err(Denial::OutsideNarrowing);
+    }
     let registration = world
         .tool_server(pinned.tool_server_id)
         .registration()
@@ -329,54 +335,101 @@ pub fn call_tool(
             upstream_tool: pinned.tool.clone(),
             loadout_version: grant.loadout_version,
         },
-        not_after,
+        not_after: usable.ends,
         max_calls: grant.max_calls,
     })
 }
 
-/// May `caller` use the session at all, now, for instance to list its tools? Answers with what it
+/// May `asker` use the session at all, now, for instance to list its tools? Answers with what it
 /// grants and the first moment at which it would no longer.
 ///
 /// # Errors
 /// The reason why not.
 pub fn use_session(
     world: &impl World,
-    caller: Caller,
+    asker: impl Into<Asker>,
     session_id: SessionId,
     at: DateTime<Utc>,
 ) -> Result<(&Grant, DateTime<Utc>), Denial> {
-    let session = world.session(session_id);
-    let grant = session.grant().ok_or(Denial::NotFound)?;
-    let caller_ends = match caller {
+    usable(world, asker.into(), session_id, at).map(|usable| (usable.grant, usable.ends))
+}
+
+/// Is the session in force, whoever asks and from wherever?
+///
+/// # Errors
+/// The reason why not.
+pub fn session_lives(world: &impl World, session_id: SessionId, at: DateTime<Utc>) -> Result<(), Denial> {
+    lives(world, session_id, at).map(drop)
+}
+
+/// A session that may be used, and what the two credentials that it is used by are narrowed to.
+struct Usable<'a> {
+    grant: &'a Grant,
+    ends: DateTime<Utc>,
+    callers: Option<&'a Narrowing>,
+    makers: Option<&'a Narrowing>,
+}
+
+impl<'a> Usable<'a> {
+    fn narrowings(&self) -> impl Iterator<Item = &'a Narrowing> {
+        [self.callers, self.makers].into_iter().flatten()
+    }
+}
+
+fn usable(
+    world: &impl World,
+    asker: Asker,
+    session_id: SessionId,
+    at: DateTime<Utc>,
+) -> Result<Usable<'_>, Denial> {
+    let grant = world.session(session_id).grant().ok_or(Denial::NotFound)?;
+    let caller = match asker.caller {
         Caller::Session(own) if own == session_id => None,
         Caller::ApiKey(id) => {
-            let member = member(world, id, at)?;
+            let member = member(world, asker, id, at)?;
             if member.workspace_id != grant.workspace_id || member.user_id != grant.user_id {
                 return Err(Denial::NotFound);
             }
             if !member.may_call_tools() {
                 return Err(Denial::RoleTooLow);
             }
-            member.expires_at
+            Some(member)
         }
-        Caller::Session(_) | Caller::Operator(_) => return Err(Denial::NotFound),
+        Caller::Session(_) | Caller::Operator(_) | Caller::SignIn(_) => return Err(Denial::NotFound),
     };
-    match session {
-        Session::Open(grant) if at < grant.expires_at => {}
+    let usable = lives(world, session_id, at)?;
+    let callers = caller.as_ref().and_then(|member| member.narrowing);
+    let ends = caller.and_then(|member| member.ends).map_or(usable.ends, |end| end.min(usable.ends));
+    let usable = Usable { ends, callers, ..usable };
+    if !usable.narrowings().all(|narrowing| narrowing.allows_from(asker.address)) {
+        return Err(Denial::AddressRefused);
+    }
+    if !usable.narrowings().all(|narrowing| narrowing.reaches_loadout(grant.loadout_id)) {
+        return Err(Denial::OutsideNarrowing);
+    }
+    Ok(usable)
+}
+
+fn lives(world: &impl World, session_id: SessionId, at: DateTime<Utc>) -> Result<Usable<'_>, Denial> {
+    let grant = match world.session(session_id) {
+        Session::Open(grant) if at < grant.expires_at => grant,
         Session::Open(_) => return Err(Denial::SessionExpired),
-        Session::Revoked(_) | Session::Absent => return Err(Denial::SessionRevoked),
-    }
+        Session::Revoked(_) => return Err(Denial::SessionRevoked),
+        Session::Absent => return Err(Denial::NotFound),
+    };
     let workspace = world.workspace(grant.workspace_id);
-    if !workspace.lives() {
-        return Err(Denial::WorkspaceEnded);
-    }
-    let held = workspace.role_of(grant.user_id).ok_or(Denial::MakerLostRight)?;
-    let (granted, root_ends) = root(world, grant, at)?;
-    if !(may_call_tools(held) && may_call_tools(granted)) {
+    let Some(ended) = workspace.ended() else { return Err(Denial::WorkspaceEnded) };
+    let held = role_of(world, grant.workspace_id, grant.user_id).ok_or(Denial::MakerLostRight)?;
+    if ended.membership(grant.user_id, grant.epoch) {
         return Err(Denial::MakerLostRight);
     }
-    let ends = [caller_ends, root_ends].into_iter().flatten().fold(grant.expires_at, DateTime::min);
-    Ok((grant, ends))
+    let Root { granted, ends, narrowing } = root(world, grant, at)?;
+    let narrowed = narrowing.is_some_and(|narrowing| !narrowing.permits(Permission::CallTools));
+    if narrowed || !(may_call_tools(held) && may_call_tools(granted)) {
+        return Err(Denial::MakerLostRight);
+    }
+    let ends = ends.map_or(grant.expires_at, |end| end.min(grant.expires_at));
+    Ok(Usable { grant, ends, callers: None, makers: narrowing })
 }
 
 const fn may_call_tools(role: Role) -> bool {
@@ -384,21 +437,24 @@ const fn may_call_tools(role: Role) -> bool {
 }
 
 /// What the credential that made a session still carries, and when it ends by itself.
-fn root(
-    world: &impl World,
-    grant: &Grant,
-    at: DateTime<Utc>,
-) -> Result<(Role, Option<DateTime<Utc>>), Denial> {
+struct Root<'a> {
+    granted: Role,
+    ends: Option<DateTime<Utc>>,
+    narrowing: Option<&'a Narrowing>,
+}
+
+fn root<'a>(world: &'a impl World, grant: &Grant, at: DateTime<Utc>) -> Result<Root<'a>, Denial> {
     match grant.made_with {
-        MadeWith::ApiKey(id) => match world.api_key(id) {
-            ApiKey::Active(key) if key.expires_at.is_some_and(|end| at >= end) => {
-                Err(Denial::MakerCredentialExpired)
-            }
-            ApiKey::Active(key) => Ok((key.role, key.expires_at)),
-            ApiKey::Revoked(_) | ApiKey::Absent => Err(Denial::MakerCredentialRevoked),
-        },
+        MadeWith::ApiKey(id) => {
+            let key = key_stands(world, id, at).map_err(|denial| match denial {
+                Denial::CredentialExpired => Denial::MakerCredentialExpired,
+                _ => Denial::MakerCredentialRevoked,
+            })?;
+            let narrowing = key.narrowing.as_deref();
+            Ok(Root { granted: key.role, ends: key.expires_at, narrowing })
+        }
         MadeWith::Device(id) => match world.device(id) {
-            Device::SignedIn(_) => Ok((Role::Owner, None)),
+            Device::SignedIn(_) => Ok(Root { granted: Role::Owner, ends: None, narrowing: None }),
             Device::Revoked(_) | Device::Absent => Err(Denial::MakerCredentialRevoked),
         },
     }
@@ -413,33 +469,86 @@ fn pinned<'a>(world: &'a impl World, grant: &Grant, tool: &str) -> Result<&'a Pi
     version.tools.get(tool).ok_or(Denial::NotInLoadout)
 }
 
-fn operator_lives(operator: &Operator, at: DateTime<Utc>) -> Result<(), Denial> {
-    match operator {
-        Operator::Active(_) if operator.lives(at) => Ok(()),
+fn operator_lives(world: &impl World, asker: Asker, id: OperatorId, at: DateTime<Utc>) -> Result<(), Denial> {
+    match world.operator(id) {
+        Operator::Active(credential) if credential.grant.expires_at.is_none_or(|end| at < end) => {
+            credential.rotation.good(asker.secret, at).map(drop)
+        }
         Operator::Active(_) => Err(Denial::CredentialExpired),
         Operator::Revoked(_) => Err(Denial::CredentialRevoked),
         Operator::Absent => Err(Denial::NotFound),
     }
 }
 
-/// Who a key stands for.
-struct Member {
+/// Is the key in force, whichever of its secrets somebody came with? Its workspace and membership aside.
+///
+/// # Errors
+/// Why not.
+pub fn key_stands(world: &impl World, id: ApiKeyId, at: DateTime<Utc>) -> Result<&KeyGrant, Denial> {
+    let grant = match world.api_key(id) {
+        ApiKey::Active(key) => &key.grant,
+        ApiKey::Reset { .. } | ApiKey::Revoked(_) => return Err(Denial::CredentialRevoked),
+        ApiKey::Absent => return Err(Denial::NotFound),
+    };
+    let ended = world.workspace(grant.workspace_id).ended();
+    if ended.is_some_and(|ended| ended.api_key(id, grant.user_id, grant.epoch)) {
+        return Err(Denial::CredentialRevoked);
+    }
+    if grant.expires_at.is_some_and(|end| at >= end) { Err(Denial::CredentialExpired) } else { Ok(grant) }
+}
+
+static NOTHING: Narrowing =
+    Narrowing { permissions: None, tool_servers: None, loadouts: None, addresses: None };
+
+fn narrowing_of(key: &KeyGrant) -> &Narrowing {
+    key.narrowing.as_deref().unwrap_or(&NOTHING)
+}
+
+/// What a person is in a workspace; nothing, once they were erased.
+fn role_of(world: &impl World, workspace_id: WorkspaceId, user_id: UserId) -> Option<Role> {
+    world.workspace(workspace_id).role_of(user_id).filter(|_| *world.user(user_id) != User::Erased)
+}
+
+/// Who a credential stands for in a workspace.
+struct Member<'a> {
     workspace_id: WorkspaceId,
     user_id: UserId,
     held: Role,
     granted: Role,
-    expires_at: Option<DateTime<Utc>>,
+    narrowing: Option<&'a Narrowing>,
+    ends: Option<DateTime<Utc>>,
 }
 
-impl Member {
+impl Member<'_> {
     /// The lesser of the rights granted and those still held. Roles are no ladder (an auditor reads
     /// what a member can't), so both must allow it.
-    fn may(&self, operation: Operation) -> bool {
-        operation.allowed_to(self.user_id, self.held) && operation.allowed_to(self.user_id, self.granted)
+    fn may(&self, world: &impl World, operation: Operation) -> Result<(), Denial> {
+        let both = |allows: &dyn Fn(Role) -> bool| allows(self.held) && allows(self.granted);
+        let narrowed = self.narrowing.is_some_and(|narrowing| !narrowing.permits(operation.permission()));
+        if narrowed || !both(&|role| operation.allowed_to(self.user_id, role)) {
+            return Err(Denial::RoleTooLow);
+        }
+        if let Some(reached) = operation.reaches(self.user_id) {
+            let theirs = role_of(world, self.workspace_id, reached).ok_or(Denial::NotFound)?;
+            if !both(&|role| role.covers(theirs)) {
+                return Err(Denial::RoleTooLow);
+            }
+        }
+        match operation.grants() {
+            Some(given) if !both(&|role| role.covers(given)) => Err(Denial::RoleTooLow),
+            _ => Ok(()),
+        }
     }
 
-    const fn may_call_tools(&self) -> bool {
-        may_call_tools(self.held) && may_call_tools(self.granted)
+    /// Is the credential for the address that it is used from?
+    fn at(&self, asker: Asker) -> Result<(), Denial> {
+        let allowed = self.narrowing.is_none_or(|narrowing| narrowing.allows_from(asker.address));
+        if allowed { Ok(()) } else { Err(Denial::AddressRefused) }
+    }
+
+    fn may_call_tools(&self) -> bool {
+        let narrowed = self.narrowing.is_some_and(|narrowing| !narrowing.permits(Permission::CallTools));
+        !narrowed && may_call_tools(self.held) && may_call_tools(self.granted)
     }
 
     const fn standing(&self) -> Standing {
@@ -447,27 +556,30 @@ impl Member {
     }
 }
 
-fn member(world: &impl World, id: ApiKeyId, at: DateTime<Utc>) -> Result<Member, Denial> {
-    let key = match world.api_key(id) {
-        ApiKey::Active(key) if key.expires_at.is_some_and(|end| at >= end) => {
-            return Err(Denial::CredentialExpired);
-        }
-        ApiKey::Active(key) => key,
-        ApiKey::Revoked(_) => return Err(Denial::CredentialRevoked),
-        ApiKey::Absent => return Err(Denial::NotFound),
-    };
-    let workspace = world.workspace(key.workspace_id);
-    if !workspace.lives() {
+/// A person in a workspace by what they hold there alone.
+fn held_role<'a>(world: &impl World, workspace_id: WorkspaceId, user_id: UserId) -> Option<Member<'a>> {
+    let held = role_of(world, workspace_id, user_id)?;
+    let (granted, narrowing, ends) = (Role::Owner, None, None);
+    Some(Member { workspace_id, user_id, held, granted, narrowing, ends })
+}
+
+/// A person in a workspace by one of their keys, from wherever.
+fn member(world: &impl World, asker: Asker, id: ApiKeyId, at: DateTime<Utc>) -> Result<Member<'_>, Denial> {
+    let grant = key_stands(world, id, at)?;
+    if !world.workspace(grant.workspace_id).lives() {
         return Err(Denial::WorkspaceEnded);
     }
     // Whoever was removed from a workspace has no key in it any more.
-    let held = workspace.role_of(key.user_id).ok_or(Denial::CredentialRevoked)?;
+    let held = role_of(world, grant.workspace_id, grant.user_id).ok_or(Denial::CredentialRevoked)?;
+    let rotation = world.api_key(id).key().map(|key| &key.rotation).ok_or(Denial::NotFound)?;
+    let secret_ends = rotation.good(asker.secret, at)?;
     Ok(Member {
-        workspace_id: key.workspace_id,
-        user_id: key.user_id,
+        workspace_id: grant.workspace_id,
+        user_id: grant.user_id,
         held,
-        granted: key.role,
-        expires_at: key.expires_at,
+        granted: grant.role,
+        narrowing: grant.narrowing.as_deref(),
+        ends: [grant.expires_at, secret_ends].into_iter().flatten().min(),
     })
 }
 

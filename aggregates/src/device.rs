@@ -4,6 +4,7 @@
 
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{Fact, Private, UserId, Verifier};
 
@@ -14,14 +15,14 @@ pub enum Device {
     #[default]
     Absent,
     /// Acts for its person.
-    SignedIn(SignIn),
+    SignedIn(DeviceGrant),
     /// Ended for good.
-    Revoked(SignIn),
+    Revoked(DeviceGrant),
 }
 
 /// Who signed in, with what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignIn {
+pub struct DeviceGrant {
     /// Whose it is.
     pub user_id: UserId,
     /// Of the current refresh token.
@@ -34,7 +35,7 @@ pub enum DeviceCommand {
     /// Sign it in.
     SignIn {
         /// Who, with what.
-        sign_in: SignIn,
+        grant: DeviceGrant,
         /// How its person calls it.
         label: Private,
     },
@@ -50,7 +51,7 @@ pub enum DeviceEvent {
     SignedIn {
         /// Who, with what.
         #[serde(flatten)]
-        sign_in: SignIn,
+        grant: DeviceGrant,
         /// How its person calls it.
         #[serde(skip)]
         label: Private,
@@ -77,9 +78,9 @@ impl Device {
     /// The events that `command` leads to, given what happened so far.
     pub fn decide(&self, command: DeviceCommand) -> Result<Vec<DeviceEvent>, DeviceError> {
         match (self, command) {
-            (Self::Absent, DeviceCommand::SignIn { sign_in, label }) => {
+            (Self::Absent, DeviceCommand::SignIn { grant, label }) => {
                 let label = label.into_name().ok_or(DeviceError::Label)?;
-                Ok(vec![DeviceEvent::SignedIn { sign_in, label }])
+                Ok(vec![DeviceEvent::SignedIn { grant, label }])
             }
             (_, DeviceCommand::SignIn { .. }) => Err(DeviceError::Exists),
             (Self::Absent, DeviceCommand::Revoke) => Err(DeviceError::Absent),
@@ -111,8 +112,8 @@ impl Aggregate for Device {
 
     fn apply(&mut self, event: DeviceEvent) {
         *self = match (event, std::mem::take(self)) {
-            (DeviceEvent::SignedIn { sign_in, .. }, Self::Absent) => Self::SignedIn(sign_in),
-            (DeviceEvent::Revoked {}, Self::SignedIn(sign_in)) => Self::Revoked(sign_in),
+            (DeviceEvent::SignedIn { grant, .. }, Self::Absent) => Self::SignedIn(grant),
+            (DeviceEvent::Revoked {}, Self::SignedIn(grant)) => Self::Revoked(grant),
             // Signed in once, ended once, and never back.
             (_, state) => state,
         };
@@ -151,6 +152,13 @@ impl Fact for DeviceEvent {
             Self::Revoked {} => vec![],
         }
     }
+
+    fn person(&self, _: Uuid) -> Option<UserId> {
+        match self {
+            Self::SignedIn { grant, .. } => Some(grant.user_id),
+            Self::Revoked {} => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -162,16 +170,16 @@ mod tests {
 
     type Given = TestFramework<Device>;
 
-    fn who() -> SignIn {
-        SignIn { user_id: id(1), verifier: verifier() }
+    fn who() -> DeviceGrant {
+        DeviceGrant { user_id: id(1), verifier: verifier() }
     }
 
     fn sign_in(label: &str) -> DeviceCommand {
-        DeviceCommand::SignIn { sign_in: who(), label: label.into() }
+        DeviceCommand::SignIn { grant: who(), label: label.into() }
     }
 
     fn signed_in() -> DeviceEvent {
-        DeviceEvent::SignedIn { sign_in: who(), label: "laptop".into() }
+        DeviceEvent::SignedIn { grant: who(), label: "laptop".into() }
     }
 
     const REVOKED: DeviceEvent = DeviceEvent::Revoked {};

@@ -4,9 +4,9 @@ use cqrs_es::{Aggregate, DomainEvent};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ApiKey, ApiKeyEvent, Device, DeviceEvent, Instance, InstanceEvent, Loadout, LoadoutEvent, Operator,
-    OperatorEvent, Session, SessionEvent, Token, TokenEvent, ToolServer, ToolServerEvent, User, UserEvent,
-    Workspace, WorkspaceEvent,
+    ApiKey, ApiKeyEvent, Device, DeviceEvent, Instance, InstanceEvent, LinkEvent, Loadout, LoadoutEvent,
+    OneTimeLink, Operator, OperatorEvent, Session, SessionEvent, SignIn, SignInEvent, Token, TokenEvent,
+    ToolServer, ToolServerEvent, User, UserEvent, Workspace, WorkspaceEvent,
 };
 
 /// An event of whichever aggregate.
@@ -32,6 +32,10 @@ pub enum Event {
     ApiKey(ApiKeyEvent),
     /// Of a device.
     Device(DeviceEvent),
+    /// Of a sign-in.
+    SignIn(SignInEvent),
+    /// Of a one-time link.
+    OneTimeLink(LinkEvent),
 }
 
 /// What was read is no event that this version knows.
@@ -91,6 +95,8 @@ impl Event {
             Session::TYPE => Self::Session(of.decode()?),
             ApiKey::TYPE => Self::ApiKey(of.decode()?),
             Device::TYPE => Self::Device(of.decode()?),
+            SignIn::TYPE => Self::SignIn(of.decode()?),
+            OneTimeLink::TYPE => Self::OneTimeLink(of.decode()?),
             other => return Err(NotAnEvent::UnknownAggregate(other.to_owned())),
         })
     }

@@ -2,7 +2,9 @@
 
 use cqrs_es::DomainEvent;
 
-use crate::Private;
+use uuid::Uuid;
+
+use crate::{Private, UserId};
 
 /// An event that the book can take.
 pub trait Fact: DomainEvent {
@@ -17,5 +19,12 @@ pub trait Fact: DomainEvent {
     /// Its private fields by name, in a fixed order. Each is sealed and committed to.
     fn private(&self) -> Vec<(&'static str, &Private)> {
         Vec::new()
+    }
+
+    /// The person that its private fields are about, if they are about one: they are sealed under that
+    /// person's own key, and can't be read any more once the person is erased. `stream` is the id of
+    /// the stream that it is written to.
+    fn person(&self, _stream: Uuid) -> Option<UserId> {
+        None
     }
 }

@@ -54,6 +54,10 @@ ids! {
     DeviceId
     /// An operator's credential.
     OperatorId
+    /// A person's sign-in by browser.
+    SignInId
+    /// A one-time link.
+    LinkId
     /// One tool call.
     CallId
     /// A value that the vault keeps in the table of secrets.

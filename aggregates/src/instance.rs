@@ -1,13 +1,17 @@
-//! The instance itself: one stream, whose id is the nil UUID.
+//! The instance itself: one stream, whose id is the nil UUID, in which the first owner and the first
+//! operator are named exactly once, however many replicas are asked at the same moment.
 //!
-//! `Bootstrapped` makes the first owner and the first operator possible exactly once, however many
-//! replicas are asked at the same moment. The other events say what operators ordered of the read
-//! models: they change no decision, and a projection's name is the only thing in them.
+//! Other events of it say what operators ordered of the read models: they change no decision, and a
+//! projection's name is the only thing in them.
+//!
+//! What strangers do at its doors stands in a stream of its own ([`Instance::DOORS`]): a book that
+//! somebody knocked at before it was opened can be opened still.
 
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::{Fact, OperatorId, UserId, WorkspaceId};
+use crate::{Fact, OperatorId, Private, UserId, WorkspaceId};
 
 /// A book that nobody has opened yet loads as [`Instance::Empty`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +90,58 @@ pub enum InstanceEvent {
         /// Which.
         projection: String,
     },
+    /// `instance.authentication_refused`: a sample. Who was refused is not known; the counts are exact.
+    AuthenticationRefused {
+        /// In what way the credential wouldn't do.
+        kind: AuthenticationFailure,
+        /// How often, since the last sample of this kind and address.
+        count: u64,
+        /// From where, cut to its network: /32 of IPv4, /64 of IPv6. Absent where the samples of many
+        /// addresses are summed up.
+        #[serde(skip)]
+        address: Option<Private>,
+    },
+}
+
+/// In what way a credential wouldn't do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthenticationFailure {
+    /// There was none, where one is needed.
+    Missing,
+    /// It was none of ours, or mistyped.
+    Malformed,
+    /// It stood in a URL.
+    InQuery,
+    /// Two were sent.
+    Twice,
+    /// Nobody's, or with a wrong secret: the two look the same.
+    Unknown,
+    /// The right secret of one that was revoked.
+    Revoked,
+    /// The right secret of one that has expired.
+    Expired,
+    /// The right secret, from an address that it isn't for.
+    Address,
+    /// A one-time link that isn't known, or a wrong secret of one.
+    Link,
+}
+
+impl AuthenticationFailure {
+    /// As it is written in events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::InQuery => "in_query",
+            Self::Twice => "twice",
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Address => "address",
+            Self::Link => "link",
+        }
+    }
 }
 
 /// Why not.
@@ -97,6 +153,9 @@ pub enum InstanceError {
 }
 
 impl Instance {
+    /// The id of the stream in which refused authentications are sampled. Written with any expectation.
+    pub const DOORS: Uuid = Uuid::from_u128(1);
+
     /// The events that `command` leads to, given what happened so far.
     pub fn decide(&self, command: InstanceCommand) -> Result<Vec<InstanceEvent>, InstanceError> {
         match (self, command) {
@@ -147,7 +206,8 @@ impl Aggregate for Instance {
             InstanceEvent::ProjectionRebuildRequested { .. }
             | InstanceEvent::ProjectionVerificationRequested { .. }
             | InstanceEvent::ProjectionSwapRequested { .. }
-            | InstanceEvent::ProjectionRollbackRequested { .. } => {}
+            | InstanceEvent::ProjectionRollbackRequested { .. }
+            | InstanceEvent::AuthenticationRefused { .. } => {}
         }
     }
 }
@@ -160,6 +220,7 @@ impl DomainEvent for InstanceEvent {
             Self::ProjectionVerificationRequested { .. } => "instance.projection_verification_requested",
             Self::ProjectionSwapRequested { .. } => "instance.projection_swap_requested",
             Self::ProjectionRollbackRequested { .. } => "instance.projection_rollback_requested",
+            Self::AuthenticationRefused { .. } => "instance.authentication_refused",
         }
         .into()
     }
@@ -176,12 +237,26 @@ impl Fact for InstanceEvent {
             Self::ProjectionRebuildRequested { .. }
             | Self::ProjectionVerificationRequested { .. }
             | Self::ProjectionSwapRequested { .. }
-            | Self::ProjectionRollbackRequested { .. } => false,
+            | Self::ProjectionRollbackRequested { .. }
+            | Self::AuthenticationRefused { .. } => false,
         }
     }
 
     fn narrows(&self) -> bool {
         false
+    }
+
+    fn private(&self) -> Vec<(&'static str, &Private)> {
+        match self {
+            Self::AuthenticationRefused { address, .. } => {
+                address.iter().map(|address| ("address", address)).collect()
+            }
+            Self::Bootstrapped { .. }
+            | Self::ProjectionRebuildRequested { .. }
+            | Self::ProjectionVerificationRequested { .. }
+            | Self::ProjectionSwapRequested { .. }
+            | Self::ProjectionRollbackRequested { .. } => vec![],
+        }
     }
 }
 
@@ -234,6 +309,22 @@ mod tests {
                 .given(vec![bootstrapped(), event.clone()])
                 .when(command)
                 .then_expect_events(vec![event]);
+        }
+    }
+
+    #[test]
+    fn knocking_opens_and_closes_nothing() {
+        let kind = AuthenticationFailure::Unknown;
+        let refused =
+            InstanceEvent::AuthenticationRefused { kind, count: 3, address: Some("203.0.113.7/32".into()) };
+        assert!(!refused.control() && !refused.narrows());
+        Given::with(()).given(vec![refused]).when(bootstrap()).then_expect_events(vec![bootstrapped()]);
+    }
+
+    #[test]
+    fn failure_is_named_as_it_is_written() {
+        for kind in [AuthenticationFailure::InQuery, AuthenticationFailure::Link] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
     }
 }

@@ -8,9 +8,10 @@
 use chrono::{DateTime, Utc};
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::access::{Denial, Permit};
-use crate::{ApiKeyId, CallId, DeviceId, Fact, LoadoutId, Private, UserId, Verifier, WorkspaceId};
+use crate::{ApiKeyId, CallId, DeviceId, Epoch, Fact, LoadoutId, Private, UserId, Verifier, WorkspaceId};
 
 mod tool_call;
 
@@ -48,6 +49,9 @@ pub struct Grant {
     /// How many calls it permits in all; any number, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls: Option<u64>,
+    /// The workspace's when it was made.
+    #[serde(default, skip_serializing_if = "Epoch::is_first")]
+    pub epoch: Epoch,
 }
 
 /// The credential that a session hangs on.
@@ -363,6 +367,13 @@ impl Fact for SessionEvent {
             | Self::ToolCallTimedOut { .. }
             | Self::ToolCallNotForwarded { .. }
             | Self::ToolCallOutcomeUnknown { .. } => vec![],
+        }
+    }
+
+    fn person(&self, _: Uuid) -> Option<UserId> {
+        match self {
+            Self::Created { grant, .. } => Some(grant.user_id),
+            _ => None,
         }
     }
 }

@@ -1,11 +1,20 @@
 //! A workspace: the tenant, and its members.
+//!
+//! What is ended in bulk (a member leaves; all keys of a person, of a label, of the workspace are
+//! revoked) is ended by one event and by derivation: things that are made in a workspace carry its
+//! epoch, which rises with every such event. So a member who comes back finds nothing of what they had.
+//! No clock is in it: the fence keeps what was decided in an earlier epoch out of the book.
 
 use std::collections::BTreeMap;
 
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fact, Private, Role, UserId};
+use crate::{ApiKeyId, Fact, Private, Role, UserId};
+
+mod ended;
+
+pub use ended::{Ended, Epoch};
 
 /// An id that was never written loads as [`Workspace::Absent`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +26,22 @@ pub enum Workspace {
     Active {
         /// Who they are, and what.
         members: BTreeMap<UserId, Role>,
+        /// What was ended in bulk.
+        ended: Ended,
     },
+}
+
+/// Which keys are ended in bulk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhichKeys {
+    /// All of the workspace.
+    All,
+    /// All of a person.
+    Of(UserId),
+    /// These: all of a label, say. The label itself isn't told, nor anything by which it could be tried
+    /// out once it is erased.
+    These(Vec<ApiKeyId>),
 }
 
 /// What can be asked of a workspace.
@@ -49,10 +73,17 @@ pub enum WorkspaceCommand {
         /// The role from now on.
         role: Role,
     },
-    /// End a membership, and with it all that hangs on it.
+    /// End a membership, and with it all that hangs on it. Also when somebody leaves by themselves.
     RemoveMember {
         /// Who.
         user_id: UserId,
+    },
+    /// End API keys, and with them all that hangs on them.
+    RevokeApiKeys {
+        /// Which of those that there are.
+        which: WhichKeys,
+        /// As somebody put it.
+        reason: Option<Private>,
     },
 }
 
@@ -88,10 +119,18 @@ pub enum WorkspaceEvent {
         /// The role from now on.
         to: Role,
     },
-    /// `workspace.member_removed`
+    /// `workspace.member_removed`: everything of theirs here has ended, and stays so if they come back.
     MemberRemoved {
         /// Who.
         user_id: UserId,
+    },
+    /// `workspace.api_keys_revoked`: of those that were made before.
+    ApiKeysRevoked {
+        /// Which.
+        which: WhichKeys,
+        /// As somebody put it.
+        #[serde(skip)]
+        reason: Option<Private>,
     },
 }
 
@@ -116,14 +155,45 @@ pub enum WorkspaceError {
     /// Nobody could end it or make owners any more.
     #[error("the last owner cannot leave or step down")]
     LastOwner,
+    /// See [`Workspace::KEYS_AT_ONCE_MAX`].
+    #[error("at most 1000 API keys can be revoked at once")]
+    TooManyKeys,
 }
 
 impl Workspace {
+    /// The most keys that one event may list.
+    pub const KEYS_AT_ONCE_MAX: usize = 1_000;
+
     /// What the person is here, if anything.
     pub fn role_of(&self, user: UserId) -> Option<Role> {
         match self {
             Self::Absent => None,
-            Self::Active { members } => members.get(&user).copied(),
+            Self::Active { members, .. } => members.get(&user).copied(),
+        }
+    }
+
+    /// Who is in it, and as what.
+    pub fn members(&self) -> impl Iterator<Item = (UserId, Role)> {
+        let members = match self {
+            Self::Absent => None,
+            Self::Active { members, .. } => Some(members),
+        };
+        members.into_iter().flatten().map(|(user, role)| (*user, *role))
+    }
+
+    /// What is made in it now carries this.
+    pub const fn epoch(&self) -> Epoch {
+        match self {
+            Self::Absent => Epoch::FIRST,
+            Self::Active { ended, .. } => ended.epoch(),
+        }
+    }
+
+    /// What was ended in bulk; nothing, where there is no workspace.
+    pub(crate) const fn ended(&self) -> Option<&Ended> {
+        match self {
+            Self::Absent => None,
+            Self::Active { ended, .. } => Some(ended),
         }
     }
 
@@ -134,7 +204,7 @@ impl Workspace {
 
     /// The events that `command` leads to, given what happened so far.
     pub fn decide(&self, command: WorkspaceCommand) -> Result<Vec<WorkspaceEvent>, WorkspaceError> {
-        use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename};
+        use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename, RevokeApiKeys};
         match (self, command) {
             (Self::Absent, Create { name, owner }) => create(name, owner),
             (Self::Active { .. }, Create { .. }) => Err(WorkspaceError::Exists),
@@ -142,13 +212,13 @@ impl Workspace {
             (Self::Active { .. }, Rename { name }) => {
                 Ok(vec![WorkspaceEvent::Renamed { name: name.into_name().ok_or(WorkspaceError::Name)? }])
             }
-            (Self::Active { members }, AddMember { user_id, role }) => {
+            (Self::Active { members, .. }, AddMember { user_id, role }) => {
                 if members.contains_key(&user_id) {
                     return Err(WorkspaceError::AlreadyMember);
                 }
                 Ok(vec![WorkspaceEvent::MemberAdded { user_id, role }])
             }
-            (Self::Active { members }, ChangeRole { user_id, role }) => {
+            (Self::Active { members, .. }, ChangeRole { user_id, role }) => {
                 let from = *members.get(&user_id).ok_or(WorkspaceError::NotMember)?;
                 if from == role {
                     return Ok(vec![]);
@@ -156,12 +226,23 @@ impl Workspace {
                 keep_an_owner(members, user_id)?;
                 Ok(vec![WorkspaceEvent::MemberRoleChanged { user_id, from, to: role }])
             }
-            (Self::Active { members }, RemoveMember { user_id }) => {
+            (Self::Active { members, .. }, RemoveMember { user_id }) => {
                 if !members.contains_key(&user_id) {
                     return Err(WorkspaceError::NotMember);
                 }
                 keep_an_owner(members, user_id)?;
                 Ok(vec![WorkspaceEvent::MemberRemoved { user_id }])
+            }
+            (Self::Active { .. }, RevokeApiKeys { which: WhichKeys::These(keys), .. }) if keys.is_empty() => {
+                Ok(vec![])
+            }
+            (Self::Active { .. }, RevokeApiKeys { which: WhichKeys::These(keys), .. })
+                if keys.len() > Self::KEYS_AT_ONCE_MAX =>
+            {
+                Err(WorkspaceError::TooManyKeys)
+            }
+            (Self::Active { .. }, RevokeApiKeys { which, reason }) => {
+                Ok(vec![WorkspaceEvent::ApiKeysRevoked { which, reason }])
             }
         }
     }
@@ -201,17 +282,21 @@ impl Aggregate for Workspace {
     fn apply(&mut self, event: WorkspaceEvent) {
         match (event, self) {
             (WorkspaceEvent::Created { .. }, state @ Self::Absent) => {
-                *state = Self::Active { members: BTreeMap::new() };
+                *state = Self::Active { members: BTreeMap::new(), ended: Ended::default() };
             }
             // Widens only: whoever is a member already stays what they are.
-            (WorkspaceEvent::MemberAdded { user_id, role }, Self::Active { members }) => {
+            (WorkspaceEvent::MemberAdded { user_id, role }, Self::Active { members, .. }) => {
                 members.entry(user_id).or_insert(role);
             }
-            (WorkspaceEvent::MemberRoleChanged { user_id, to, .. }, Self::Active { members }) => {
+            (WorkspaceEvent::MemberRoleChanged { user_id, to, .. }, Self::Active { members, .. }) => {
                 members.insert(user_id, to);
             }
-            (WorkspaceEvent::MemberRemoved { user_id }, Self::Active { members }) => {
+            (WorkspaceEvent::MemberRemoved { user_id }, Self::Active { members, ended }) => {
                 members.remove(&user_id);
+                ended.member_left(user_id);
+            }
+            (WorkspaceEvent::ApiKeysRevoked { which, .. }, Self::Active { ended, .. }) => {
+                ended.keys_revoked(which);
             }
             (WorkspaceEvent::Renamed { .. } | WorkspaceEvent::Created { .. }, _) | (_, Self::Absent) => {}
         }
@@ -226,6 +311,7 @@ impl DomainEvent for WorkspaceEvent {
             Self::MemberAdded { .. } => "workspace.member_added",
             Self::MemberRoleChanged { .. } => "workspace.member_role_changed",
             Self::MemberRemoved { .. } => "workspace.member_removed",
+            Self::ApiKeysRevoked { .. } => "workspace.api_keys_revoked",
         }
         .into()
     }
@@ -242,21 +328,24 @@ impl Fact for WorkspaceEvent {
             Self::Created { .. }
             | Self::MemberAdded { .. }
             | Self::MemberRoleChanged { .. }
-            | Self::MemberRemoved { .. } => true,
+            | Self::MemberRemoved { .. }
+            | Self::ApiKeysRevoked { .. } => true,
         }
     }
 
     fn narrows(&self) -> bool {
         match self {
             Self::Created { .. } | Self::Renamed { .. } | Self::MemberAdded { .. } => false,
-            Self::MemberRoleChanged { from, to, .. } => !to.covers(*from),
-            Self::MemberRemoved { .. } => true,
+            // Who becomes an owner is out of the admins' reach from then on.
+            Self::MemberRoleChanged { from, to, .. } => !to.covers(*from) || *to == Role::Owner,
+            Self::MemberRemoved { .. } | Self::ApiKeysRevoked { .. } => true,
         }
     }
 
     fn private(&self) -> Vec<(&'static str, &Private)> {
         match self {
             Self::Created { name } | Self::Renamed { name } => vec![("name", name)],
+            Self::ApiKeysRevoked { reason, .. } => reason.iter().map(|reason| ("reason", reason)).collect(),
             Self::MemberAdded { .. } | Self::MemberRoleChanged { .. } | Self::MemberRemoved { .. } => vec![],
         }
     }

@@ -2,8 +2,8 @@
 
 use tollbook_aggregates::access::Denial;
 use tollbook_aggregates::{
-    ApiKeyEvent, DeviceEvent, Event, Grant, LoadoutEvent, MadeWith, PinnedTool, SessionEvent, ToolServerId,
-    WorkspaceEvent,
+    ApiKeyEvent, DeviceEvent, Event, Grant, LinkEvent, LoadoutEvent, MadeWith, PinnedTool, SessionEvent,
+    SignInEvent, ToolServerId, WhichKeys, WorkspaceEvent,
 };
 
 use crate::happening::Happening;
@@ -26,7 +26,7 @@ pub struct AuditSearch;
 
 impl Index for AuditSearch {
     const NAME: &'static str = "audit_search";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn terms(happening: &Happening) -> Vec<Term> {
         let (recorded, metadata) = (&happening.recorded, &happening.metadata);
@@ -38,23 +38,28 @@ impl Index for AuditSearch {
             ("request", &metadata.request_id),
         ];
         terms.extend(said.into_iter().filter_map(|(kind, value)| Some(Term::new(kind, value.as_ref()?))));
-        about(&happening.event, &mut terms);
+        about(happening, &mut terms);
         terms
     }
 }
 
-fn about(event: &Event, terms: &mut Vec<Term>) {
-    match event {
+fn about(happening: &Happening, terms: &mut Vec<Term>) {
+    match &happening.event {
         Event::Session(event) => about_session(event, terms),
         Event::Workspace(
             WorkspaceEvent::MemberAdded { user_id, .. }
             | WorkspaceEvent::MemberRoleChanged { user_id, .. }
-            | WorkspaceEvent::MemberRemoved { user_id },
-        ) => terms.push(Term::new("user", user_id)),
+            | WorkspaceEvent::MemberRemoved { user_id }
+            | WorkspaceEvent::ApiKeysRevoked { which: WhichKeys::Of(user_id), .. },
+        )
+        | Event::OneTimeLink(LinkEvent::Redeemed { user_id }) => terms.push(Term::new("user", user_id)),
         Event::ApiKey(ApiKeyEvent::Created { grant, .. }) => terms.push(Term::new("user", grant.user_id)),
-        Event::Device(DeviceEvent::SignedIn { sign_in, .. }) => {
-            terms.push(Term::new("user", sign_in.user_id));
+        Event::Device(DeviceEvent::SignedIn { grant, .. }) => terms.push(Term::new("user", grant.user_id)),
+        Event::SignIn(SignInEvent::Created { grant, .. }) => terms.push(Term::new("user", grant.user_id)),
+        Event::OneTimeLink(LinkEvent::Created { grant, .. }) => {
+            terms.extend(grant.purpose.user_id().map(|user_id| Term::new("user", user_id)));
         }
+        Event::User(_) => terms.push(Term::new("user", &happening.recorded.stream.aggregate_id)),
         Event::Loadout(LoadoutEvent::Created { tools, .. } | LoadoutEvent::VersionCreated { tools, .. }) => {
             about_tools(tools, terms);
         }
@@ -64,13 +69,14 @@ fn about(event: &Event, terms: &mut Vec<Term>) {
         }
         Event::Instance(_)
         | Event::Operator(_)
-        | Event::User(_)
         | Event::Workspace(_)
         | Event::ToolServer(_)
         | Event::Token(_)
         | Event::Loadout(_)
         | Event::ApiKey(_)
-        | Event::Device(_) => {}
+        | Event::Device(_)
+        | Event::SignIn(_)
+        | Event::OneTimeLink(_) => {}
     }
 }
 

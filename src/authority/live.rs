@@ -6,9 +6,10 @@ use std::hash::Hash;
 use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{Caller, World};
 use tollbook_aggregates::{
-    ApiKey, ApiKeyId, Device, DeviceId, Event, Inline, Instance, Loadout, LoadoutEvent, LoadoutId, Operator,
-    OperatorId, Session, SessionId, ToolServer, ToolServerEvent, ToolServerId, User, UserId, Verifier,
-    Workspace, WorkspaceId,
+    ApiKey, ApiKeyEvent, ApiKeyId, Device, DeviceId, Event, Inline, Instance, LinkEvent, LinkId, Loadout,
+    LoadoutEvent, LoadoutId, OneTimeLink, Operator, OperatorEvent, OperatorId, Role, SecretNumber, Session,
+    SessionEvent, SessionId, SignIn, SignInEvent, SignInGrant, SignInId, ToolServer, ToolServerEvent,
+    ToolServerId, User, UserEvent, UserId, Verifier, Workspace, WorkspaceId,
 };
 use tollbook_journal::{Expected, Position, Recorded};
 use uuid::Uuid;
@@ -37,6 +38,12 @@ pub struct Live {
     api_keys: HashMap<ApiKeyId, Kept<ApiKey>>,
     devices: HashMap<DeviceId, Kept<Device>>,
     operators: HashMap<OperatorId, Kept<Operator>>,
+    sign_ins: HashMap<SignInId, Kept<SignIn>>,
+    links: HashMap<LinkId, Kept<OneTimeLink>>,
+    /// By the public id of each.
+    links_by_credential: HashMap<Inline<12>, LinkId>,
+    /// Who was erased, in that order, with the data keys that are to be destroyed.
+    erased: Vec<Erased>,
     /// By the public id of each credential.
     callers: HashMap<Inline<12>, Caller>,
     /// Where the events stand whose bodies hold a server's address and its newest definitions.
@@ -46,9 +53,24 @@ pub struct Live {
     pinned: HashMap<(LoadoutId, u32), Position>,
 }
 
+/// A person who was erased, and the data keys under which what is about them was sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// Who.
+    pub user_id: UserId,
+    /// Which keys.
+    pub key_ids: Vec<Uuid>,
+}
+
 /// States to answer unknown ids with.
 mod absent {
-    use super::{ApiKey, Device, Loadout, Operator, Session, ToolServer, Workspace};
+    use super::{
+        ApiKey, Device, Loadout, OneTimeLink, Operator, Session, SignIn, ToolServer, User, Workspace,
+    };
+
+    pub(super) static USER: User = User::Absent;
+    pub(super) static SIGN_IN: SignIn = SignIn::Absent;
+    pub(super) static LINK: OneTimeLink = OneTimeLink::Absent;
 
     pub(super) static WORKSPACE: Workspace = Workspace::Absent;
     pub(super) static API_KEY: ApiKey = ApiKey::Absent;
@@ -64,6 +86,18 @@ fn state<'a, K: Eq + Hash, A>(kept: &'a HashMap<K, Kept<A>>, id: &K, absent: &'a
 }
 
 impl World for Live {
+    fn user(&self, id: UserId) -> &User {
+        state(&self.users, &id, &absent::USER)
+    }
+
+    fn sign_in(&self, id: SignInId) -> &SignIn {
+        state(&self.sign_ins, &id, &absent::SIGN_IN)
+    }
+
+    fn one_time_link(&self, id: LinkId) -> &OneTimeLink {
+        state(&self.links, &id, &absent::LINK)
+    }
+
     fn workspace(&self, id: WorkspaceId) -> &Workspace {
         state(&self.workspaces, &id, &absent::WORKSPACE)
     }
@@ -114,20 +148,56 @@ impl Live {
         self.instance
     }
 
-    /// Is this a known user?
+    /// Is this a known user, and not an erased one?
     pub fn knows_user(&self, id: UserId) -> bool {
-        self.users.contains_key(&id)
+        self.user(id).is_known()
     }
 
-    /// Whose credential has this public id, and what its secret is checked with.
-    pub fn credential(&self, credential_id: &str) -> Option<(Caller, &Verifier)> {
+    /// Who was erased so far, in that order.
+    pub fn erased(&self) -> &[Erased] {
+        &self.erased
+    }
+
+    /// The workspaces that a person is a member of, and as what.
+    pub fn memberships(&self, user_id: UserId) -> impl Iterator<Item = (WorkspaceId, Role)> {
+        self.workspaces.iter().filter_map(move |(id, kept)| Some((*id, kept.state.role_of(user_id)?)))
+    }
+
+    /// The sign-ins of a person that weren't ended, in no order.
+    pub fn sign_ins_of(&self, user_id: UserId) -> impl Iterator<Item = (SignInId, &SignInGrant)> {
+        self.sign_ins.iter().filter_map(move |(id, kept)| match &kept.state {
+            SignIn::Open(grant) if grant.user_id == user_id => Some((*id, grant)),
+            SignIn::Open(_) | SignIn::Ended(_) | SignIn::Absent => None,
+        })
+    }
+
+    /// Every operator credential that there ever was.
+    pub fn operators(&self) -> impl Iterator<Item = (OperatorId, &Operator)> {
+        self.operators.iter().map(|(id, kept)| (*id, &kept.state))
+    }
+
+    /// The link of this public id, and what its secret is checked with.
+    pub fn link(&self, credential_id: &str) -> Option<(LinkId, &Verifier)> {
+        let id = *self.links_by_credential.get(&Inline::new(credential_id)?)?;
+        Some((id, &self.one_time_link(id).grant()?.verifier))
+    }
+
+    /// Whose credential has this public id, which of its secrets it is, and what that is checked with.
+    pub fn credential(&self, credential_id: &str) -> Option<(Caller, Option<SecretNumber>, &Verifier)> {
         let caller = *self.callers.get(&Inline::new(credential_id)?)?;
-        let verifier = match caller {
-            Caller::ApiKey(id) => &self.api_key(id).grant()?.verifier,
-            Caller::Session(id) => &self.session(id).grant()?.verifier,
-            Caller::Operator(id) => &self.operator(id).grant()?.verifier,
+        let (secret, verifier) = match caller {
+            Caller::ApiKey(id) => {
+                let (number, verifier) = self.api_key(id).secret(credential_id)?;
+                (Some(number), verifier)
+            }
+            Caller::Operator(id) => {
+                let (number, verifier) = self.operator(id).secret(credential_id)?;
+                (Some(number), verifier)
+            }
+            Caller::Session(id) => (None, &self.session(id).grant()?.verifier),
+            Caller::SignIn(id) => (None, &self.sign_in(id).grant()?.verifier),
         };
-        Some((caller, verifier))
+        Some((caller, secret, verifier))
     }
 
     /// The event whose body holds where a tool server lies.
@@ -175,6 +245,26 @@ impl Live {
         expected(&self.api_keys, &id)
     }
 
+    /// What an append to this user's stream expects.
+    pub fn expect_user(&self, id: UserId) -> Expected {
+        expected(&self.users, &id)
+    }
+
+    /// What an append to this operator credential's stream expects.
+    pub fn expect_operator(&self, id: OperatorId) -> Expected {
+        expected(&self.operators, &id)
+    }
+
+    /// What an append to this sign-in's stream expects.
+    pub fn expect_sign_in(&self, id: SignInId) -> Expected {
+        expected(&self.sign_ins, &id)
+    }
+
+    /// What an append to this link's stream expects.
+    pub fn expect_link(&self, id: LinkId) -> Expected {
+        expected(&self.links, &id)
+    }
+
     /// Has the state caught up to where the book ended?
     pub(super) fn advance(&mut self, next: Position) {
         self.next = self.next.max(next);
@@ -204,6 +294,8 @@ impl Live {
             Event::ApiKey(event) => fold(&mut self.api_keys, id.into(), event, at),
             Event::Device(event) => fold(&mut self.devices, id.into(), event, at),
             Event::Operator(event) => fold(&mut self.operators, id.into(), event, at),
+            Event::SignIn(event) => fold(&mut self.sign_ins, id.into(), event, at),
+            Event::OneTimeLink(event) => fold(&mut self.links, id.into(), event, at),
             // No decision looks at tokens yet.
             Event::Token(_) => {}
         }
@@ -212,16 +304,30 @@ impl Live {
     }
 
     fn index(&mut self, event: &Event, id: Uuid, at: Position) {
-        use tollbook_aggregates::{ApiKeyEvent, OperatorEvent, SessionEvent};
         match event {
             Event::ApiKey(ApiKeyEvent::Created { grant, .. }) => {
                 self.remember(&grant.verifier, Caller::ApiKey(id.into()));
+            }
+            Event::ApiKey(ApiKeyEvent::Rotated { verifier, .. }) => {
+                self.remember(verifier, Caller::ApiKey(id.into()));
             }
             Event::Session(SessionEvent::Created { grant, .. }) => {
                 self.remember(&grant.verifier, Caller::Session(id.into()));
             }
             Event::Operator(OperatorEvent::CredentialCreated { grant, .. }) => {
                 self.remember(&grant.verifier, Caller::Operator(id.into()));
+            }
+            Event::Operator(OperatorEvent::CredentialRotated { verifier, .. }) => {
+                self.remember(verifier, Caller::Operator(id.into()));
+            }
+            Event::SignIn(SignInEvent::Created { grant, .. }) => {
+                self.remember(&grant.verifier, Caller::SignIn(id.into()));
+            }
+            Event::OneTimeLink(LinkEvent::Created { grant, .. }) => {
+                self.links_by_credential.insert(grant.verifier.credential_id, id.into());
+            }
+            Event::User(UserEvent::Erased { key_ids }) => {
+                self.erased.push(Erased { user_id: id.into(), key_ids: key_ids.clone() });
             }
             Event::ToolServer(ToolServerEvent::Registered { .. }) => {
                 self.addresses.insert(id.into(), at);

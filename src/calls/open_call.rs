@@ -52,7 +52,7 @@ impl OpenCall {
             (access::call_tool(live, caller, session, &question.tool, at).is_ok(), about(live, question))
         });
         let About { actor, role, workspace_id: workspace } = about.ok_or(CallRefused::UnknownSession)?;
-        let attribution = Attribution::of(question.caller, actor, role, &question.request_id);
+        let attribution = Attribution::of(question.caller.caller, actor, role, &question.request_id);
         let not_forwarded = |reason: &'static str| {
             let outcome = CallOutcome::NotForwarded { call_id, reason: reason.to_owned() };
             calls.record_outcome(workspace, question.session_id, outcome, attribution.clone());

@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::{FromRequest as _, HttpRequest};
 use tollbook_aggregates::SessionId;
-use tollbook_aggregates::access::{self, Caller, Denial};
+use tollbook_aggregates::access::{self, Asker, Denial};
 
 use crate::app::App;
 use crate::authn::Authenticated;
@@ -13,16 +13,16 @@ use crate::problem::Problem;
 pub(super) const SCOPE: &str = "tools:call";
 
 /// Whose credential the request came with.
-pub(super) async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+pub(super) async fn caller(request: &HttpRequest) -> Result<Asker, Problem> {
     Authenticated::from_request(request, &mut Payload::None).await.map(|Authenticated(caller)| caller)
 }
 
 /// Refuses whoever may not use the session now: 404 to strangers, 403 when it has ended. An ended
 /// session is told from a call only there, where the refusal is recorded.
-pub(super) async fn admit(app: &App, caller: Caller, session: SessionId) -> Result<(), Problem> {
+pub(super) async fn admit(app: &App, caller: Asker, session: SessionId) -> Result<(), Problem> {
     match standing(app, caller, session).await? {
         Err(Denial::NotFound) => Err(Problem::not_found("session")),
-        Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
+        Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired | Denial::AddressRefused)) => {
             Err(Problem::denied(denial, SCOPE))
         }
         Ok(()) | Err(_) => Ok(()),
@@ -30,7 +30,7 @@ pub(super) async fn admit(app: &App, caller: Caller, session: SessionId) -> Resu
 }
 
 /// Refuses also when the session has ended.
-pub(super) async fn admit_to_live(app: &App, caller: Caller, session: SessionId) -> Result<(), Problem> {
+pub(super) async fn admit_to_live(app: &App, caller: Asker, session: SessionId) -> Result<(), Problem> {
     match standing(app, caller, session).await? {
         Ok(()) => Ok(()),
         Err(Denial::NotFound) => Err(Problem::not_found("session")),
@@ -38,7 +38,7 @@ pub(super) async fn admit_to_live(app: &App, caller: Caller, session: SessionId)
     }
 }
 
-async fn standing(app: &App, caller: Caller, session: SessionId) -> Result<Result<(), Denial>, Problem> {
+async fn standing(app: &App, caller: Asker, session: SessionId) -> Result<Result<(), Denial>, Problem> {
     app.authority.fresh().await?;
     let at = app.clock.now();
     let look = || app.authority.look(|live| access::use_session(live, caller, session, at).map(drop));

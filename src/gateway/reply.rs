@@ -108,7 +108,9 @@ fn denied(id: &Id, tool: &str, denial: Denial, position: Position) -> Result<Htt
         Denial::NotFound
         | Denial::CredentialRevoked
         | Denial::CredentialExpired
+        | Denial::AddressRefused
         | Denial::RoleTooLow
+        | Denial::OutsideNarrowing
         | Denial::SessionRevoked
         | Denial::SessionExpired
         | Denial::MakerCredentialRevoked

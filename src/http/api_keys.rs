@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tollbook_aggregates::access::{self, Operation, Standing};
+use tollbook_aggregates::access::{self, Operation, Standing, World as _};
 use tollbook_aggregates::{ApiKey, ApiKeyCommand, ApiKeyId, KeyGrant, Private, Role, WorkspaceId};
 use tollbook_journal::Expected;
 use tollbook_projections::{ApiKeyRow, ApiKeys, Order, Sealed, Term};
@@ -145,7 +145,7 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let id: ApiKeyId = Clock::fresh_id();
     let key = Credential::mint(Kind::ApiKey, app.random.as_ref()).map_err(|_| Problem::internal())?;
-    let plan = |_: &Live, standing: Standing, at: DateTime<Utc>| {
+    let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
         let Standing::Member { user_id, .. } = standing else {
             return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
         };
@@ -156,6 +156,8 @@ async fn create(
             role: granted(standing, body.role.map(Into::into))?,
             // Whole microseconds, which is what answers and events write.
             expires_at: body.expires_at.map(|end| end.trunc_subsecs(6)),
+            narrowing: None,
+            epoch: live.workspace(workspace).epoch(),
         };
         let api_key = ApiKeyView {
             id: id.0,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollbook_aggregates::access::{Caller, Operation, World as _};
+use tollbook_aggregates::access::{Asker, Operation, World as _};
 use tollbook_aggregates::{
     ApiKey, ApiKeyId, Loadout, LoadoutId, Registration, Session, SessionId, ToolServer, ToolServerId, UserId,
     WorkspaceId,
@@ -60,7 +60,7 @@ pub(super) fn api_key(live: &Live, workspace: WorkspaceId, id: ApiKeyId) -> Resu
 /// Whose session it is.
 pub(super) async fn maker_of(
     app: &App,
-    caller: Caller,
+    caller: Asker,
     workspace: WorkspaceId,
     id: SessionId,
 ) -> Result<UserId, Problem> {
@@ -72,7 +72,7 @@ pub(super) async fn maker_of(
 /// Whose API key it is.
 pub(super) async fn holder_of(
     app: &App,
-    caller: Caller,
+    caller: Asker,
     workspace: WorkspaceId,
     id: ApiKeyId,
 ) -> Result<UserId, Problem> {
@@ -89,7 +89,7 @@ fn gone() -> Problem {
 /// younger than this replica's state; and strangers learn nothing but that they are strangers.
 async fn find<T>(
     app: &App,
-    caller: Caller,
+    caller: Asker,
     workspace: WorkspaceId,
     look: impl Fn(&Live) -> Result<T, Problem>,
 ) -> Result<T, Problem> {

@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
-use tollbook_aggregates::access::{self, Caller, Operation, Standing};
+use tollbook_aggregates::access::{self, Asker, Operation, Standing};
 use tollbook_aggregates::{LoadoutId, Session, SessionCommand, SessionId, WorkspaceId};
 use tollbook_projections::{SessionRow, Sessions, Term};
 use utoipa::IntoParams;
@@ -78,7 +78,7 @@ async fn list(
 }
 
 /// May the caller see everybody's sessions?
-fn sees_all(app: &App, caller: Caller, workspace: WorkspaceId) -> bool {
+fn sees_all(app: &App, caller: Asker, workspace: WorkspaceId) -> bool {
     let at = app.clock.now();
     let all = Operation::ReadAllSessions;
     app.authority.look(|live| access::may(live, caller, Some(workspace), all, at).is_ok())

@@ -37,6 +37,8 @@ pub async fn member(house: &TestHouse, role: Role) -> Member {
         verifier: credential.verifier(&app.pepper),
         role,
         expires_at: None,
+        narrowing: None,
+        epoch: state.epoch(),
     };
     let create = ApiKeyCommand::Create { grant, device_label: "test".into(), at: app.clock.now() };
     let keyed = ApiKey::default().decide(create).unwrap();

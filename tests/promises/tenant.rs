@@ -14,11 +14,11 @@ use tollbook::commands::Plan;
 use tollbook::credential::{Credential, Kind};
 use tollbook::founding::Founder;
 use tollbook::problem::Problem;
-use tollbook_aggregates::access::{Caller, Operation};
+use tollbook_aggregates::access::{Asker, Caller, Operation};
 use tollbook_aggregates::{
-    ApiKey, ApiKeyCommand, ApiKeyId, Authorization, Grant, KeyGrant, KnownTool, Loadout, LoadoutCommand,
-    LoadoutId, MadeWith, PinnedTool, Role, Session, SessionCommand, SessionId, ToolServer, ToolServerCommand,
-    ToolServerId, User, UserCommand, UserId, Workspace, WorkspaceEvent, WorkspaceId,
+    ApiKey, ApiKeyCommand, ApiKeyId, Authorization, Epoch, Grant, KeyGrant, KnownTool, Loadout,
+    LoadoutCommand, LoadoutId, MadeWith, PinnedTool, Role, Session, SessionCommand, SessionId, ToolServer,
+    ToolServerCommand, ToolServerId, User, UserCommand, UserId, Workspace, WorkspaceEvent, WorkspaceId,
 };
 use tollbook_journal::{Appended, Expected, INSTANCE, Position};
 
@@ -110,8 +110,15 @@ impl Tenant {
     ) -> Draft {
         let secret = Credential::mint(Kind::ApiKey, app.random.as_ref()).expect("there is randomness");
         let verifier = secret.verifier(&app.pepper);
-        let grant =
-            KeyGrant { workspace_id: self.workspace, user_id, verifier, role: Role::Owner, expires_at };
+        let grant = KeyGrant {
+            workspace_id: self.workspace,
+            user_id,
+            verifier,
+            role: Role::Owner,
+            expires_at,
+            narrowing: None,
+            epoch: Epoch::FIRST,
+        };
         let create =
             ApiKeyCommand::Create { grant, device_label: "starting gate".into(), at: app.clock.now() };
         let events = ApiKey::default().decide(create).expect("it is decided");
@@ -140,6 +147,7 @@ impl Tenant {
             verifier: secret.verifier(&app.pepper),
             expires_at: made.expires_at,
             max_calls: None,
+            epoch: Epoch::FIRST,
         };
         let create = SessionCommand::Create { grant, label: None, at: app.clock.now() };
         let events = Session::default().decide(create).expect("it is decided");
@@ -213,10 +221,10 @@ pub(super) fn question(session_id: SessionId) -> Question {
 }
 
 /// Anybody's call of anything.
-pub(super) fn ask(session_id: SessionId, caller: Caller, tool: &str) -> Question {
+pub(super) fn ask(session_id: SessionId, caller: impl Into<Asker>, tool: &str) -> Question {
     Question {
         session_id,
-        caller,
+        caller: caller.into(),
         tool: tool.to_owned(),
         arguments: Some(RawValue::from_string(r#"{"text":"go"}"#.to_owned()).expect("it is JSON")),
         jsonrpc_id: None,

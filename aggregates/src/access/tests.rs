@@ -5,13 +5,21 @@ use std::sync::Arc;
 
 use super::*;
 use crate::sample::{hours, id, noon, verifier};
-use crate::{Authorization, KeyGrant, LoadoutVersion, OperatorGrant, Registration, SignIn, called};
+use crate::{
+    Authorization, DeviceGrant, Ended, Epoch, Key, KeyGrant, LoadoutVersion, OperatorCredential,
+    OperatorGrant, Registration, Rotation, called,
+};
 
+mod links;
 mod matrix;
+mod narrowed;
 
 /// A small world in which everything is in order: Ada, a member of workspace 1, made session 1 with
 /// key 1 on version 1 of loadout 1, which has the tool `search` of server 1.
 struct Small {
+    users: BTreeMap<UserId, User>,
+    sign_ins: BTreeMap<SignInId, SignIn>,
+    links: BTreeMap<LinkId, OneTimeLink>,
     workspaces: BTreeMap<WorkspaceId, Workspace>,
     keys: BTreeMap<ApiKeyId, ApiKey>,
     devices: BTreeMap<DeviceId, Device>,
@@ -25,6 +33,15 @@ const ADA: u128 = 1;
 const BOB: u128 = 2;
 
 impl World for Small {
+    fn user(&self, id: UserId) -> &User {
+        self.users.get(&id).unwrap_or(&User::Absent)
+    }
+    fn sign_in(&self, id: SignInId) -> &SignIn {
+        self.sign_ins.get(&id).unwrap_or(&SignIn::Absent)
+    }
+    fn one_time_link(&self, id: LinkId) -> &OneTimeLink {
+        self.links.get(&id).unwrap_or(&OneTimeLink::Absent)
+    }
     fn workspace(&self, id: WorkspaceId) -> &Workspace {
         self.workspaces.get(&id).unwrap_or(&Workspace::Absent)
     }
@@ -49,7 +66,29 @@ impl World for Small {
 }
 
 fn key(user: u128, role: Role, expires_at: Option<DateTime<Utc>>) -> KeyGrant {
-    KeyGrant { workspace_id: id(1), user_id: id(user), verifier: verifier(), role, expires_at }
+    KeyGrant {
+        workspace_id: id(1),
+        user_id: id(user),
+        verifier: verifier(),
+        role,
+        expires_at,
+        narrowing: None,
+        epoch: Epoch::FIRST,
+    }
+}
+
+fn made(grant: KeyGrant) -> Key {
+    Key { grant, rotation: Rotation::default() }
+}
+
+fn sign_in(user: u128) -> SignIn {
+    let how = crate::How::OneTimeLink(id(1));
+    SignIn::Open(SignInGrant { user_id: id(user), verifier: verifier(), expires_at: hours(4), how })
+}
+
+fn workspace(members: &[(u128, Role)]) -> Workspace {
+    let members = members.iter().map(|(user, role)| (id(*user), *role)).collect();
+    Workspace::Active { members, ended: Ended::default() }
 }
 
 fn grant() -> Grant {
@@ -62,6 +101,7 @@ fn grant() -> Grant {
         verifier: verifier(),
         expires_at: hours(8),
         max_calls: Some(9),
+        epoch: Epoch::FIRST,
     }
 }
 
@@ -86,9 +126,13 @@ fn server(workspace: u128, digest: &str) -> ToolServer {
 impl Small {
     fn new() -> Self {
         let operator = OperatorGrant { verifier: verifier(), expires_at: Some(hours(2)) };
+        let operator = OperatorCredential { grant: operator, rotation: Rotation::default() };
         let mut small = Self {
+            users: [(id(ADA), User::Registered), (id(BOB), User::Registered)].into(),
+            sign_ins: [(id(1), sign_in(ADA))].into(),
+            links: BTreeMap::new(),
             workspaces: BTreeMap::new(),
-            keys: [(id(1), ApiKey::Active(key(ADA, Role::Owner, None)))].into(),
+            keys: [(id(1), ApiKey::Active(made(key(ADA, Role::Owner, None))))].into(),
             devices: BTreeMap::new(),
             operators: [(id(1), Operator::Active(operator))].into(),
             servers: [(id(1), server(1, "d"))].into(),
@@ -100,12 +144,11 @@ impl Small {
     }
 
     fn members(&mut self, members: &[(u128, Role)]) {
-        let members = members.iter().map(|(user, role)| (id(*user), *role)).collect();
-        self.workspaces.insert(id(1), Workspace::Active { members });
+        self.workspaces.insert(id(1), workspace(members));
     }
 
     fn key(&mut self, number: u128, grant: KeyGrant) {
-        self.keys.insert(id(number), ApiKey::Active(grant));
+        self.keys.insert(id(number), ApiKey::Active(made(grant)));
     }
 
     fn call(&self, caller: Caller) -> Result<Permit, Denial> {
@@ -177,8 +220,7 @@ fn somebody_elses_session_is_not_found() {
     small.members(&[(ADA, Role::Member), (BOB, Role::Owner)]);
     small.key(2, key(BOB, Role::Owner, None));
     small.key(3, KeyGrant { workspace_id: id(2), ..key(ADA, Role::Owner, None) });
-    let there = Workspace::Active { members: [(id(ADA), Role::Owner)].into() };
-    small.workspaces.insert(id(2), there);
+    small.workspaces.insert(id(2), workspace(&[(ADA, Role::Owner)]));
     let other = Grant { user_id: id(BOB), made_with: MadeWith::ApiKey(id(2)), ..grant() };
     small.sessions.insert(id(2), Session::Open(other));
     for stranger in [by_key(2), by_key(3), Caller::Session(id(2)), Caller::Operator(id(1))] {
@@ -190,7 +232,7 @@ fn somebody_elses_session_is_not_found() {
 fn callers_own_credential_must_be_in_force() {
     let mut small = Small::new();
     small.key(2, key(ADA, Role::Owner, Some(noon())));
-    small.keys.insert(id(3), ApiKey::Revoked(key(ADA, Role::Owner, None)));
+    small.keys.insert(id(3), ApiKey::Revoked(made(key(ADA, Role::Owner, None))));
     assert_eq!(small.call(by_key(2)).unwrap_err(), Denial::CredentialExpired);
     assert_eq!(small.call(by_key(3)).unwrap_err(), Denial::CredentialRevoked);
     assert_eq!(small.call(by_key(4)).unwrap_err(), Denial::NotFound);
@@ -222,7 +264,7 @@ fn the_moment_of_expiry_is_already_too_late() {
 #[test]
 fn session_ends_with_the_key_that_made_it() {
     let mut small = Small::new();
-    small.keys.insert(id(1), ApiKey::Revoked(key(ADA, Role::Owner, None)));
+    small.keys.insert(id(1), ApiKey::Revoked(made(key(ADA, Role::Owner, None))));
     small.refuses(Denial::MakerCredentialRevoked);
     small.keys.clear();
     small.refuses(Denial::MakerCredentialRevoked);
@@ -235,7 +277,7 @@ fn session_ends_with_the_device_that_made_it() {
     let mut small = Small::new();
     small.sessions.insert(id(1), Session::Open(Grant { made_with: MadeWith::Device(id(1)), ..grant() }));
     small.refuses(Denial::MakerCredentialRevoked);
-    let sign_in = SignIn { user_id: id(ADA), verifier: verifier() };
+    let sign_in = DeviceGrant { user_id: id(ADA), verifier: verifier() };
     small.devices.insert(id(1), Device::SignedIn(sign_in.clone()));
     assert_eq!(small.permits().not_after(), hours(8));
     small.devices.insert(id(1), Device::Revoked(sign_in));

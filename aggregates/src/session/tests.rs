@@ -16,6 +16,7 @@ fn grant() -> Grant {
         verifier: verifier(),
         expires_at: hours(8),
         max_calls: None,
+        epoch: Epoch::FIRST,
     }
 }
 

@@ -176,5 +176,42 @@ fn role_change_narrows_unless_the_new_role_covers_the_old() {
     assert!(changed(OTHER, Role::Member, Role::Auditor).narrows());
     assert!(changed(OTHER, Role::Owner, Role::Admin).narrows());
     assert!(!changed(OTHER, Role::Auditor, Role::Admin).narrows());
-    assert!(!changed(OTHER, Role::Admin, Role::Owner).narrows());
+    assert!(changed(OTHER, Role::Admin, Role::Owner).narrows(), "an owner is out of the admins' reach");
+}
+
+fn revoke_keys(which: WhichKeys) -> WorkspaceCommand {
+    WorkspaceCommand::RevokeApiKeys { which, reason: Some("lost".into()) }
+}
+
+#[test]
+fn keys_are_revoked_by_one_event() {
+    for which in [WhichKeys::All, WhichKeys::Of(id(OTHER)), WhichKeys::These(vec![id(7), id(8)])] {
+        let event = WorkspaceEvent::ApiKeysRevoked { which: which.clone(), reason: Some("lost".into()) };
+        Given::with(()).given(with_owner()).when(revoke_keys(which)).then_expect_events(vec![event]);
+    }
+    Given::with(())
+        .given(with_owner())
+        .when(revoke_keys(WhichKeys::These(vec![])))
+        .then_expect_events(vec![]);
+    let many = WhichKeys::These((0..=Workspace::KEYS_AT_ONCE_MAX as u128).map(id).collect());
+    Given::with(())
+        .given(with_owner())
+        .when(revoke_keys(many))
+        .then_expect_error(WorkspaceError::TooManyKeys);
+}
+
+#[test]
+fn epoch_rises_with_what_ends_in_bulk_and_with_nothing_else() {
+    let mut workspace = Workspace::default();
+    for event in
+        [with_owner(), vec![added(OTHER, Role::Member), changed(OTHER, Role::Member, Role::Admin)]].concat()
+    {
+        workspace.apply(event);
+    }
+    assert_eq!(workspace.epoch(), Epoch::FIRST);
+    workspace.apply(WorkspaceEvent::ApiKeysRevoked { which: WhichKeys::All, reason: None });
+    workspace.apply(WorkspaceEvent::MemberRemoved { user_id: id(OTHER) });
+    assert_eq!(workspace.epoch(), Epoch(2));
+    assert!(workspace.ended().unwrap().membership(id(OTHER), Epoch(1)));
+    assert_eq!(workspace.members().collect::<Vec<_>>(), [(id(OWNER), Role::Owner)]);
 }

@@ -66,9 +66,24 @@ pub(crate) fn every_event() -> Vec<Example> {
             Event::Session(_) => session,
             Event::ApiKey(_) => api_key,
             Event::Device(_) => device,
+            Event::SignIn(_) => sign_in,
+            Event::OneTimeLink(_) => one_time_link,
         }
     }
-    let all = [instance, operator, user, workspace, tool_server, token, loadout, session, api_key, device];
+    let all = [
+        instance,
+        operator,
+        user,
+        workspace,
+        tool_server,
+        token,
+        loadout,
+        session,
+        api_key,
+        device,
+        sign_in,
+        one_time_link,
+    ];
     let examples: Vec<_> = all.iter().flat_map(|examples: &fn() -> Vec<Example>| examples()).collect();
     for example in &examples {
         let own = of(&example.event)();
@@ -104,6 +119,7 @@ fn digest() -> String {
 fn instance() -> Vec<Example> {
     let (user_id, workspace_id, operator_id) = (id(1), id(2), id(3));
     let projection = || "session".to_owned();
+    let refused = |kind, address| InstanceEvent::AuthenticationRefused { kind, count: 12, address };
     examples!(Instance, InstanceEvent {
         Bootstrapped => [InstanceEvent::Bootstrapped { user_id, workspace_id, operator_id }],
         ProjectionRebuildRequested => [InstanceEvent::ProjectionRebuildRequested { projection: projection() }],
@@ -112,6 +128,10 @@ fn instance() -> Vec<Example> {
         ProjectionSwapRequested => [InstanceEvent::ProjectionSwapRequested { projection: projection() }],
         ProjectionRollbackRequested =>
             [InstanceEvent::ProjectionRollbackRequested { projection: projection() }],
+        AuthenticationRefused => [
+            refused(AuthenticationFailure::Unknown, Some(private())),
+            refused(AuthenticationFailure::Malformed, None),
+        ],
     })
 }
 
@@ -119,23 +139,40 @@ fn operator() -> Vec<Example> {
     let grant = OperatorGrant { verifier: verifier(), expires_at: Some(at("20:00:00")) };
     examples!(Operator, OperatorEvent {
         CredentialCreated => [OperatorEvent::CredentialCreated { grant, label: private() }],
+        CredentialRotated => [
+            OperatorEvent::CredentialRotated { verifier: verifier(), former_until: Some(at("13:00:00")) },
+            OperatorEvent::CredentialRotated { verifier: verifier(), former_until: None },
+        ],
         CredentialRevoked => [OperatorEvent::CredentialRevoked {}],
     })
 }
 
 fn user() -> Vec<Example> {
-    examples!(User, UserEvent { Registered => [UserEvent::Registered { name: private() }] })
+    examples!(User, UserEvent {
+        Registered => [UserEvent::Registered { name: private() }],
+        Erased => [UserEvent::Erased { key_ids: vec![id(12)] }],
+    })
 }
 
 fn workspace() -> Vec<Example> {
     let user_id = id(1);
     let change = |from, to| WorkspaceEvent::MemberRoleChanged { user_id, from, to };
+    let keys_revoked = |which, reason| WorkspaceEvent::ApiKeysRevoked { which, reason };
     examples!(Workspace, WorkspaceEvent {
         Created => [WorkspaceEvent::Created { name: private() }],
         Renamed => [WorkspaceEvent::Renamed { name: private() }],
         MemberAdded => [WorkspaceEvent::MemberAdded { user_id, role: Role::Owner }],
-        MemberRoleChanged => [change(Role::Auditor, Role::Member), change(Role::Member, Role::Admin)],
+        MemberRoleChanged => [
+            change(Role::Auditor, Role::Member),
+            change(Role::Member, Role::Admin),
+            change(Role::Admin, Role::Owner),
+        ],
         MemberRemoved => [WorkspaceEvent::MemberRemoved { user_id }],
+        ApiKeysRevoked => [
+            keys_revoked(WhichKeys::These(vec![id(7)]), Some(private())),
+            keys_revoked(WhichKeys::Of(user_id), None),
+            keys_revoked(WhichKeys::All, None),
+        ],
     })
 }
 
@@ -214,6 +251,7 @@ fn grant(max_calls: Option<u64>, made_with: MadeWith) -> Grant {
         verifier: verifier(),
         expires_at: at("20:00:00"),
         max_calls,
+        epoch: Epoch::FIRST,
     }
 }
 
@@ -274,18 +312,68 @@ fn api_key() -> Vec<Example> {
         verifier: verifier(),
         role: Role::Member,
         expires_at,
+        narrowing: None,
+        epoch: Epoch::FIRST,
     };
-    let created = |expires_at| ApiKeyEvent::Created { grant: grant(expires_at), device_label: private() };
+    let narrowing = Narrowing {
+        permissions: Some([Permission::CallTools, Permission::ReadSessions].into()),
+        tool_servers: Some([id(5)].into()),
+        loadouts: Some([id(6)].into()),
+        addresses: Some(vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()]),
+    };
+    let narrowed =
+        KeyGrant { narrowing: Some(Box::new(narrowing)), epoch: Epoch(3), ..grant(Some(at("20:00:00"))) };
+    let created = |grant| ApiKeyEvent::Created { grant, device_label: private() };
     examples!(ApiKey, ApiKeyEvent {
-        Created => [created(Some(at("20:00:00"))), created(None)],
+        Created => [created(narrowed), created(grant(Some(at("20:00:00")))), created(grant(None))],
+        Rotated => [
+            ApiKeyEvent::Rotated { verifier: verifier(), former_until: Some(at("13:00:00")) },
+            ApiKeyEvent::Rotated { verifier: verifier(), former_until: None },
+        ],
+        Reset => [ApiKeyEvent::Reset { link_id: id(11) }],
+        OneTimeView => [ApiKeyEvent::OneTimeView { link_id: id(11) }],
         Revoked => [ApiKeyEvent::Revoked { reason: Some(private()) }, ApiKeyEvent::Revoked { reason: None }],
     })
 }
 
 fn device() -> Vec<Example> {
-    let sign_in = SignIn { user_id: id(1), verifier: verifier() };
+    let grant = DeviceGrant { user_id: id(1), verifier: verifier() };
     examples!(Device, DeviceEvent {
-        SignedIn => [DeviceEvent::SignedIn { sign_in, label: private() }],
+        SignedIn => [DeviceEvent::SignedIn { grant, label: private() }],
         Revoked => [DeviceEvent::Revoked {}],
+    })
+}
+
+fn sign_in() -> Vec<Example> {
+    let grant = || SignInGrant {
+        user_id: id(1),
+        verifier: verifier(),
+        expires_at: at("20:00:00"),
+        how: How::OneTimeLink(id(11)),
+    };
+    let created = |address, user_agent| SignInEvent::Created { grant: grant(), address, user_agent };
+    examples!(SignIn, SignInEvent {
+        Created => [created(Some(private()), Some(private())), created(None, None)],
+        Ended => [SignInEvent::Ended {}],
+    })
+}
+
+fn one_time_link() -> Vec<Example> {
+    let (workspace_id, user_id, api_key_id) = (id(2), id(1), id(7));
+    let created = |purpose, made_by, label| LinkEvent::Created {
+        grant: LinkGrant { purpose, verifier: verifier(), expires_at: at("12:15:00"), made_by },
+        label,
+    };
+    let invitation = |user_id| LinkPurpose::Invitation { workspace_id, role: Role::Member, user_id };
+    let reset = LinkPurpose::KeyReset { workspace_id, user_id, api_key_id };
+    examples!(OneTimeLink, LinkEvent {
+        Created => [
+            created(reset, LinkMaker::ApiKey(api_key_id), Some(private())),
+            created(invitation(None), LinkMaker::User(user_id), Some(private())),
+            created(invitation(Some(user_id)), LinkMaker::User(user_id), None),
+            created(LinkPurpose::SignIn { user_id }, LinkMaker::Host, None),
+        ],
+        Redeemed => [LinkEvent::Redeemed { user_id }],
+        Revoked => [LinkEvent::Revoked {}],
     })
 }

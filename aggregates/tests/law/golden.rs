@@ -86,6 +86,8 @@ fn every_event_is_read_as_it_was_written() {
             Event::Session(event) => serde_json::to_string(event),
             Event::ApiKey(event) => serde_json::to_string(event),
             Event::Device(event) => serde_json::to_string(event),
+            Event::SignIn(event) => serde_json::to_string(event),
+            Event::OneTimeLink(event) => serde_json::to_string(event),
         };
         assert_eq!(again.unwrap(), payload);
         assert!(event_type.starts_with(&format!("{aggregate_type}.")), "{event_type}");

@@ -82,6 +82,10 @@ fn some_end(random: &mut Random) -> DateTime<Utc> {
 pub(crate) fn beginning() -> Vec<Happening> {
     let owner = WorkspaceCommand::Create { name: "Acme".into(), owner: Some(id(1)) };
     let mut events = vec![];
+    for number in 1..=EACH {
+        let registered = UserEvent::Registered { name: "Ada".into() };
+        events.extend(happenings(id(number), vec![registered], Event::User));
+    }
     events.extend(happenings(id(1), Workspace::Absent.decide(owner).unwrap(), Event::Workspace));
     for (user, role) in [(2, Role::Member), (3, Role::Auditor)] {
         let added = WorkspaceEvent::MemberAdded { user_id: id(user), role };
@@ -90,11 +94,18 @@ pub(crate) fn beginning() -> Vec<Happening> {
     let (workspace_id, verifier) = (id(1), verifier());
     for number in 1..EACH {
         let (user_id, verifier) = (id(number), verifier);
-        let sign_in = SignIn { user_id, verifier };
-        let signed_in = DeviceEvent::SignedIn { sign_in, label: "laptop".into() };
+        let grant = DeviceGrant { user_id, verifier };
+        let signed_in = DeviceEvent::SignedIn { grant, label: "laptop".into() };
         events.extend(happenings(id(number), vec![signed_in], Event::Device));
-        let role = Role::Admin;
-        let grant = KeyGrant { workspace_id, user_id, verifier, role, expires_at: None };
+        let grant = KeyGrant {
+            workspace_id,
+            user_id,
+            verifier,
+            role: Role::Admin,
+            expires_at: None,
+            narrowing: None,
+            epoch: Epoch::FIRST,
+        };
         let created = ApiKeyEvent::Created { grant, device_label: "laptop".into() };
         events.extend(happenings(id(number), vec![created], Event::ApiKey));
         let known = |name: &&str| KnownTool { name: (*name).into(), digest: "1".into() };
@@ -122,6 +133,7 @@ pub(crate) fn beginning() -> Vec<Happening> {
             verifier,
             expires_at,
             max_calls: None,
+            epoch: Epoch::FIRST,
         };
         let created = SessionEvent::Created { grant, label: None };
         events.extend(happenings(id(number), vec![created], Event::Session));
@@ -134,26 +146,35 @@ pub(crate) fn next(world: &Everything, random: &mut Random) -> Vec<Happening> {
     match random.below(100) {
         0..15 => workspace(world, random),
         15..30 => api_key(world, random),
-        30..38 => device(world, random),
-        38..42 => operator(world, random),
-        42..58 => tool_server(world, random),
-        58..70 => loadout(world, random),
-        70..75 => token(world, random),
+        30..36 => device(world, random),
+        36..40 => operator(world, random),
+        40..53 => tool_server(world, random),
+        53..62 => loadout(world, random),
+        62..66 => token(world, random),
+        66..74 => one_time_link(world, random),
+        74..80 => sign_in(world, random),
+        80..82 => user(world, random),
         _ => session(world, random),
     }
 }
 
 fn workspace(world: &Everything, random: &mut Random) -> Vec<Happening> {
-    use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename};
+    use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename, RevokeApiKeys};
     let place: WorkspaceId = random.workspace();
     let (user_id, role) = (random.id(), random.one(&Role::ALL));
     let name = || "Acme".into();
-    let command = match random.below(10) {
+    let which = match random.below(3) {
+        0 => WhichKeys::All,
+        1 => WhichKeys::Of(user_id),
+        _ => WhichKeys::These(vec![random.id()]),
+    };
+    let command = match random.below(11) {
         0..2 => Create { name: name(), owner: Some(user_id) },
         2 => Rename { name: name() },
         3..6 => AddMember { user_id, role },
         6..9 => ChangeRole { user_id, role },
-        _ => RemoveMember { user_id },
+        9 => RemoveMember { user_id },
+        _ => RevokeApiKeys { which, reason: None },
     };
     let events = world.workspace(place).decide(command).unwrap_or_default();
     happenings(place.0, events, Event::Workspace)
@@ -161,19 +182,92 @@ fn workspace(world: &Everything, random: &mut Random) -> Vec<Happening> {
 
 fn api_key(world: &Everything, random: &mut Random) -> Vec<Happening> {
     let key: ApiKeyId = random.id();
-    let command = if random.below(5) == 0 {
-        ApiKeyCommand::Revoke { reason: None }
-    } else {
-        let grant = KeyGrant {
-            workspace_id: random.workspace(),
-            user_id: random.id(),
-            verifier: verifier(),
-            role: random.one(&Role::ALL),
-            expires_at: (random.below(2) == 0).then(|| some_end(random)),
-        };
-        ApiKeyCommand::Create { grant, device_label: "laptop".into(), at: noon() }
+    let command = match random.below(10) {
+        0 => ApiKeyCommand::Revoke { reason: None },
+        1..3 => {
+            let former_until = (random.below(2) == 0).then(|| some_end(random));
+            ApiKeyCommand::Rotate { verifier: verifier(), former_until, at: noon() }
+        }
+        3 => ApiKeyCommand::Reset { link_id: random.id(), at: noon() },
+        4 => ApiKeyCommand::Mint { link_id: random.id(), verifier: verifier() },
+        _ => {
+            let place: WorkspaceId = random.workspace();
+            let grant = KeyGrant {
+                workspace_id: place,
+                user_id: random.id(),
+                verifier: verifier(),
+                role: random.one(&Role::ALL),
+                expires_at: (random.below(2) == 0).then(|| some_end(random)),
+                narrowing: (random.below(3) == 0).then(|| Box::new(some_narrowing(random))),
+                epoch: world.workspace(place).epoch(),
+            };
+            ApiKeyCommand::Create { grant, device_label: "laptop".into(), at: noon() }
+        }
     };
     happenings(key.0, world.api_key(key).decide(command).unwrap_or_default(), Event::ApiKey)
+}
+
+fn some_narrowing(random: &mut Random) -> Narrowing {
+    let permissions = [Permission::CallTools, Permission::CreateInvitations, Permission::ReadSessions];
+    let mut narrowing = Narrowing::default();
+    match random.below(4) {
+        0 => narrowing.permissions = Some(permissions.into()),
+        1 => narrowing.tool_servers = Some([random.id()].into()),
+        2 => narrowing.loadouts = Some([random.id()].into()),
+        _ => narrowing.addresses = Some(vec!["10.0.0.0/8".parse().unwrap()]),
+    }
+    narrowing
+}
+
+fn one_time_link(world: &Everything, random: &mut Random) -> Vec<Happening> {
+    let link: LinkId = random.id();
+    let (workspace_id, user_id) = (random.workspace(), random.id());
+    let purpose = match random.below(4) {
+        0 => LinkPurpose::SignIn { user_id },
+        1 => LinkPurpose::Invitation { workspace_id, role: random.one(&Role::ALL), user_id: Some(user_id) },
+        2 => LinkPurpose::Invitation { workspace_id, role: random.one(&Role::ALL), user_id: None },
+        _ => LinkPurpose::KeyReset { workspace_id, user_id, api_key_id: random.id() },
+    };
+    let made_by = match random.below(3) {
+        0 => LinkMaker::Host,
+        1 => LinkMaker::ApiKey(random.id()),
+        _ => LinkMaker::User(random.id()),
+    };
+    let command = match random.below(6) {
+        0 => LinkCommand::Redeem { user_id },
+        1 => LinkCommand::Revoke,
+        _ => {
+            let expires_at = noon() + purpose.lasts_at_most();
+            let grant = LinkGrant { purpose, verifier: verifier(), expires_at, made_by };
+            LinkCommand::Create { grant, label: None, at: noon() }
+        }
+    };
+    happenings(link.0, world.one_time_link(link).decide(command).unwrap_or_default(), Event::OneTimeLink)
+}
+
+fn sign_in(world: &Everything, random: &mut Random) -> Vec<Happening> {
+    let sign_in: SignInId = random.id();
+    let command = if random.below(4) == 0 {
+        SignInCommand::End
+    } else {
+        let grant = SignInGrant {
+            user_id: random.id(),
+            verifier: verifier(),
+            expires_at: some_end(random),
+            how: How::OneTimeLink(id(1)),
+        };
+        SignInCommand::Create { grant, address: None, user_agent: None, at: noon() }
+    };
+    happenings(sign_in.0, world.sign_in(sign_in).decide(command).unwrap_or_default(), Event::SignIn)
+}
+
+fn user(world: &Everything, random: &mut Random) -> Vec<Happening> {
+    let user: UserId = random.id();
+    let command = match random.below(3) {
+        0 => UserCommand::Erase { key_ids: vec![] },
+        _ => UserCommand::Register { name: "Ada".into() },
+    };
+    happenings(user.0, world.user(user).decide(command).unwrap_or_default(), Event::User)
 }
 
 fn device(world: &Everything, random: &mut Random) -> Vec<Happening> {
@@ -181,19 +275,24 @@ fn device(world: &Everything, random: &mut Random) -> Vec<Happening> {
     let command = if random.below(4) == 0 {
         DeviceCommand::Revoke
     } else {
-        let sign_in = SignIn { user_id: random.id(), verifier: verifier() };
-        DeviceCommand::SignIn { sign_in, label: "laptop".into() }
+        let grant = DeviceGrant { user_id: random.id(), verifier: verifier() };
+        DeviceCommand::SignIn { grant, label: "laptop".into() }
     };
     happenings(device.0, world.device(device).decide(command).unwrap_or_default(), Event::Device)
 }
 
 fn operator(world: &Everything, random: &mut Random) -> Vec<Happening> {
     let operator: OperatorId = random.id();
-    let command = if random.below(3) == 0 {
-        OperatorCommand::Revoke
-    } else {
-        let grant = OperatorGrant { verifier: verifier(), expires_at: Some(some_end(random)) };
-        OperatorCommand::Create { grant, label: "ops".into() }
+    let command = match random.below(6) {
+        0 => OperatorCommand::Revoke { others: true },
+        1 => {
+            let former_until = (random.below(2) == 0).then(|| some_end(random));
+            OperatorCommand::Rotate { verifier: verifier(), former_until, at: noon() }
+        }
+        _ => {
+            let grant = OperatorGrant { verifier: verifier(), expires_at: Some(some_end(random)) };
+            OperatorCommand::Create { grant, label: "ops".into(), at: noon() }
+        }
     };
     happenings(operator.0, world.operator(operator).decide(command).unwrap_or_default(), Event::Operator)
 }
@@ -278,8 +377,9 @@ fn session(world: &Everything, random: &mut Random) -> Vec<Happening> {
     };
     let command = match random.below(10) {
         0..7 => {
+            let place = random.workspace();
             let grant = Grant {
-                workspace_id: random.workspace(),
+                workspace_id: place,
                 user_id: random.id(),
                 made_with: made_with(random),
                 loadout_id: random.id(),
@@ -287,6 +387,7 @@ fn session(world: &Everything, random: &mut Random) -> Vec<Happening> {
                 verifier: verifier(),
                 expires_at: some_end(random),
                 max_calls: None,
+                epoch: world.workspace(place).epoch(),
             };
             SessionCommand::Create { grant, label: None, at: noon() }
         }

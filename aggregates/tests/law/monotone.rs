@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use crate::histories::{Happening, Random, beginning, next, noon};
 use crate::world::Everything;
 
-const HISTORIES: u64 = 300;
+const HISTORIES: u64 = 160;
 const COMMANDS: usize = 60;
 
 /// An answer that changed though nothing said that it could.
@@ -66,14 +66,22 @@ fn run(seen: &mut Seen, narrows: impl Fn(&Happening) -> bool) -> Result<(), Box<
 }
 
 /// Every event that takes something away in this version.
-const TAKE: [&str; 9] = [
+const TAKE: [&str; 17] = [
+    "api_key.reset",
     "api_key.revoked",
+    "api_key.rotated",
     "device.revoked",
     "loadout.removed",
+    "one_time_link.redeemed",
+    "one_time_link.revoked",
     "operator.credential_revoked",
+    "operator.credential_rotated",
     "session.revoked",
+    "sign_in.ended",
     "tool_server.removed",
     "tool_server.tools_refreshed",
+    "user.erased",
+    "workspace.api_keys_revoked",
     "workspace.member_removed",
     "workspace.member_role_changed",
 ];

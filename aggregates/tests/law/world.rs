@@ -1,10 +1,13 @@
 //! Everything that decisions are made on, and every decision that can be asked of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
-use tollbook_aggregates::access::{Caller, Operation, World, call_tool, home, may};
+use tollbook_aggregates::access::{
+    Asker, Caller, Operation, World, call_tool, home, may, may_make_key, redeem_link, session_lives,
+};
 use tollbook_aggregates::*;
 use uuid::Uuid;
 
@@ -27,6 +30,9 @@ pub(crate) struct Everything {
     loadouts: BTreeMap<Uuid, Loadout>,
     sessions: BTreeMap<Uuid, Session>,
     tokens: BTreeMap<Uuid, Token>,
+    users: BTreeMap<Uuid, User>,
+    sign_ins: BTreeMap<Uuid, SignIn>,
+    links: BTreeMap<Uuid, OneTimeLink>,
 }
 
 impl Everything {
@@ -41,7 +47,10 @@ impl Everything {
             Event::Loadout(event) => self.loadouts.entry(id).or_default().apply(event),
             Event::Session(event) => self.sessions.entry(id).or_default().apply(event),
             Event::Token(event) => self.tokens.entry(id).or_default().apply(event),
-            Event::User(_) | Event::Instance(_) => {}
+            Event::User(event) => self.users.entry(id).or_default().apply(event),
+            Event::SignIn(event) => self.sign_ins.entry(id).or_default().apply(event),
+            Event::OneTimeLink(event) => self.links.entry(id).or_default().apply(event),
+            Event::Instance(_) => {}
         }
     }
 
@@ -49,9 +58,28 @@ impl Everything {
         self.tokens.get(&id.0).unwrap_or(&Token::Absent)
     }
 
+    /// Which links may be redeemed, and signed in as whom.
+    fn links_redeemable(&self, at: DateTime<Utc>) -> BTreeSet<String> {
+        let mut yes = BTreeSet::new();
+        for link in 1..=EACH {
+            for sign_in in (1..=EACH).map(|number| Some(id(number))).chain([None]) {
+                if let Ok(redeemable) = redeem_link(self, id(link), sign_in, at) {
+                    let end = redeemable.not_after();
+                    yes.insert(format!("link {link} is redeemable by {sign_in:?} until {end}"));
+                }
+            }
+        }
+        yes
+    }
+
     /// The name of every question that is answered with yes at this moment.
     pub(crate) fn permitted(&self, at: DateTime<Utc>) -> BTreeSet<String> {
-        let mut yes = BTreeSet::new();
+        let mut yes = self.links_redeemable(at);
+        for session in 1..=EACH {
+            if session_lives(self, id(session), at).is_ok() {
+                yes.insert(format!("session {session} lives"));
+            }
+        }
         for caller in callers() {
             if home(self, caller, at).is_ok() {
                 yes.insert(format!("{caller:?} home"));
@@ -62,6 +90,11 @@ impl Everything {
                     yes.insert(format!("{caller:?} {place:?} {operation:?}"));
                     for role in Role::ALL.into_iter().filter(|role| standing.may_grant(*role)) {
                         yes.insert(format!("{caller:?} {place:?} {operation:?} grants {role:?}"));
+                        if operation == Operation::CreateApiKey
+                            && may_make_key(self, caller.caller, standing, &widest_key(role))
+                        {
+                            yes.insert(format!("{caller:?} {place:?} makes a key for {role:?}"));
+                        }
                     }
                 }
             }
@@ -78,10 +111,45 @@ impl Everything {
     }
 }
 
-fn callers() -> Vec<Caller> {
-    (1..=EACH)
-        .flat_map(|n| [Caller::Operator(id(n)), Caller::ApiKey(id(n)), Caller::Session(id(n))])
-        .collect()
+fn widest_key(role: Role) -> KeyGrant {
+    KeyGrant {
+        workspace_id: id(1),
+        user_id: id(1),
+        verifier: Verifier::default(),
+        role,
+        expires_at: None,
+        narrowing: None,
+        epoch: Epoch::FIRST,
+    }
+}
+
+/// From an address of the ranges that keys of the histories are narrowed to, and from another.
+const ADDRESSES: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))];
+
+/// Each by the first of its secrets; and what addresses narrow from elsewhere, too.
+fn callers() -> Vec<Asker> {
+    let [inside, outside] = ADDRESSES;
+    let asker = |caller, secret: Option<u32>, address| Asker {
+        caller,
+        secret: secret.map(SecretNumber),
+        address: Some(address),
+    };
+    let of = |n| {
+        let (operator, key, session) =
+            (Caller::Operator(id(n)), Caller::ApiKey(id(n)), Caller::Session(id(n)));
+        [
+            asker(operator, Some(0), inside),
+            asker(operator, Some(1), inside),
+            asker(key, Some(0), inside),
+            asker(key, Some(1), inside),
+            asker(key, Some(0), outside),
+            asker(session, None, inside),
+            asker(session, None, outside),
+            asker(Caller::SignIn(id(n)), None, inside),
+        ]
+    };
+    (1..=EACH).flat_map(of).collect()
 }
 
 fn operations() -> Vec<Operation> {
@@ -89,8 +157,13 @@ fn operations() -> Vec<Operation> {
     let plain = [
         CreateWorkspace,
         OperateInstance,
+        ManageOperators,
+        ErasePerson,
         ReadWorkspace,
         ChangeWorkspace,
+        ReadMembers,
+        ReadInvitations,
+        RevokeInvitation,
         ReadToolServers,
         ManageToolServers,
         ReadLoadouts,
@@ -99,13 +172,28 @@ fn operations() -> Vec<Operation> {
         ReadAllSessions,
         CreateApiKey,
         ReadAllApiKeys,
+        RevokeAllApiKeys,
         ReadAudit,
     ];
-    let owned = |n| [ReadSession(id(n)), RevokeSession(id(n)), ReadApiKey(id(n)), RevokeApiKey(id(n))];
-    plain.into_iter().chain((1..=EACH).flat_map(owned)).collect()
+    let owned = |n| {
+        let of = [ReadSession, RevokeSession, ReadApiKey, RevokeApiKey, RotateApiKey, ResetApiKey];
+        let more = [RemoveMember(id(n)), ReadSignIns(id(n)), EndSignIn(id(n))];
+        let roles = Role::ALL.map(|to| ChangeRole { member: id(n), to });
+        of.map(|operation| operation(id(n))).into_iter().chain(more).chain(roles).collect::<Vec<_>>()
+    };
+    plain.into_iter().chain(Role::ALL.map(Invite)).chain((1..=EACH).flat_map(owned)).collect()
 }
 
 impl World for Everything {
+    fn user(&self, id: UserId) -> &User {
+        self.users.get(&id.0).unwrap_or(&User::Absent)
+    }
+    fn sign_in(&self, id: SignInId) -> &SignIn {
+        self.sign_ins.get(&id.0).unwrap_or(&SignIn::Absent)
+    }
+    fn one_time_link(&self, id: LinkId) -> &OneTimeLink {
+        self.links.get(&id.0).unwrap_or(&OneTimeLink::Absent)
+    }
     fn workspace(&self, id: WorkspaceId) -> &Workspace {
         self.workspaces.get(&id.0).unwrap_or(&Workspace::Absent)
     }

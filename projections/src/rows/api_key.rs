@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tollbook_aggregates::{ApiKeyEvent, ApiKeyId, Event, Role, UserId, WorkspaceId};
+use tollbook_aggregates::{ApiKeyEvent, ApiKeyId, Event, Narrowing, Role, UserId, WorkspaceId};
 use tollbook_journal::Position;
 
 use crate::happening::Happening;
@@ -24,8 +24,10 @@ pub struct ApiKeyRow {
     pub user_id: UserId,
     /// The most that it carries of them.
     pub role: Role,
-    /// The public part of the credential, of which `tbk_key_…` is shown.
+    /// The public part of its newest secret, of which `tbk_key_…` is shown.
     pub credential_id: String,
+    /// What it is narrowed to, below the role.
+    pub narrowing: Option<Box<Narrowing>>,
     /// Where it is used.
     pub device_label: Option<Sealed>,
     /// When it was made.
@@ -36,13 +38,19 @@ pub struct ApiKeyRow {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Why, if somebody said.
     pub revoked_because: Option<Sealed>,
+    /// When it was last given another secret, if it was.
+    pub rotated_at: Option<DateTime<Utc>>,
+    /// Until when the secret before the newest is good, too.
+    pub former_until: Option<DateTime<Utc>>,
+    /// Since when it has waited for its link to be redeemed, if it does.
+    pub reset_at: Option<DateTime<Utc>>,
     /// Of the newest event in here.
     pub position: Position,
 }
 
 impl Projection for ApiKeys {
     const NAME: &'static str = "api_key";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type Row = ApiKeyRow;
 
     fn key(happening: &Happening) -> Option<String> {
@@ -67,8 +75,25 @@ impl Projection for ApiKeys {
                 expires_at: grant.expires_at,
                 revoked_at: None,
                 revoked_because: None,
+                narrowing: grant.narrowing.clone(),
+                rotated_at: None,
+                former_until: None,
+                reset_at: None,
                 position,
             })),
+            (ApiKeyEvent::Rotated { verifier, former_until }, Some(row)) => Ok(Some(ApiKeyRow {
+                credential_id: verifier.credential_id.as_str().to_owned(),
+                rotated_at: Some(at),
+                former_until: *former_until,
+                reset_at: None,
+                position,
+                ..row
+            })),
+            (ApiKeyEvent::Reset { .. }, Some(row)) => {
+                let (reset_at, former_until) = (Some(at), None);
+                Ok(Some(ApiKeyRow { former_until, reset_at, position, ..row }))
+            }
+            (ApiKeyEvent::OneTimeView { .. }, Some(row)) => Ok(Some(ApiKeyRow { position, ..row })),
             (ApiKeyEvent::Revoked { .. }, Some(row)) if row.revoked_at.is_some() => {
                 Ok(Some(ApiKeyRow { position, ..row }))
             }
@@ -76,7 +101,7 @@ impl Projection for ApiKeys {
                 let (revoked_at, revoked_because) = (Some(at), happening.sealed("reason"));
                 Ok(Some(ApiKeyRow { revoked_at, revoked_because, position, ..row }))
             }
-            (ApiKeyEvent::Revoked { .. }, None) => Err(Misfit::absent("API key")),
+            (_, None) => Err(Misfit::absent("API key")),
         }
     }
 
@@ -92,13 +117,14 @@ impl Projection for ApiKeys {
 mod tests {
     use super::*;
     use crate::rows::given::{given, id, sealed, time};
-    use tollbook_aggregates::{Inline, KeyGrant, Verifier};
+    use tollbook_aggregates::{Epoch, Inline, KeyGrant, Verifier};
 
     fn created() -> (u128, Event) {
         let verifier =
             Verifier { credential_id: Inline::new("0DPiKuNIrrVm").unwrap(), ..Verifier::default() };
         let (workspace_id, user_id, role, expires_at) = (id(9), id(2), Role::Member, Some(time(100)));
-        let grant = KeyGrant { workspace_id, user_id, verifier, role, expires_at };
+        let (narrowing, epoch) = (None, Epoch::FIRST);
+        let grant = KeyGrant { workspace_id, user_id, verifier, role, expires_at, narrowing, epoch };
         (1, Event::ApiKey(ApiKeyEvent::Created { grant, device_label: "laptop".into() }))
     }
 
@@ -120,10 +146,46 @@ mod tests {
             expires_at: Some(time(100)),
             revoked_at: None,
             revoked_because: None,
+            narrowing: None,
+            rotated_at: None,
+            former_until: None,
+            reset_at: None,
             position: Position(0),
         };
         assert_eq!(rows.only(), &row);
         assert_eq!(rows.terms(), ["status:unrevoked", &format!("user:{}", id::<UserId>(2))]);
+    }
+
+    fn rotated(credential_id: &str, former_until: Option<DateTime<Utc>>) -> (u128, Event) {
+        let credential_id = Inline::new(credential_id).unwrap();
+        let verifier = Verifier { credential_id, ..Verifier::default() };
+        (1, Event::ApiKey(ApiKeyEvent::Rotated { verifier, former_until }))
+    }
+
+    fn reset() -> (u128, Event) {
+        (1, Event::ApiKey(ApiKeyEvent::Reset { link_id: id(5) }))
+    }
+
+    fn viewed() -> (u128, Event) {
+        (1, Event::ApiKey(ApiKeyEvent::OneTimeView { link_id: id(5) }))
+    }
+
+    #[test]
+    fn key_is_listed_by_its_newest_secret() {
+        let rows = given::<ApiKeys>([created(), rotated("0next", Some(time(9)))]);
+        let row = rows.only();
+        assert_eq!((row.credential_id.as_str(), row.rotated_at), ("0next", Some(time(1))));
+        assert_eq!(row.former_until, Some(time(9)));
+    }
+
+    #[test]
+    fn reset_key_waits_until_its_link_is_redeemed() {
+        let waiting = given::<ApiKeys>([created(), rotated("0next", Some(time(9))), reset()]);
+        let row = waiting.only();
+        assert_eq!((row.reset_at, row.former_until), (Some(time(2)), None));
+        let minted = given::<ApiKeys>([created(), reset(), rotated("0last", None), viewed()]);
+        let row = minted.only();
+        assert_eq!((row.reset_at, row.credential_id.as_str(), row.position), (None, "0last", Position(3)));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{Aggregate, DomainEvent};
 use tollbook_aggregates::{
-    ApiKey, Device, Event, Fact, Instance, Loadout, Operator, Session, Token, ToolServer, User, Workspace,
+    ApiKey, Device, Event, Fact, Instance, Loadout, OneTimeLink, Operator, Session, SignIn, Token,
+    ToolServer, User, Workspace,
 };
 use tollbook_journal::{Position, Recorded, Stream};
 use uuid::Uuid;
@@ -60,6 +61,8 @@ pub(crate) fn happening(position: u64, aggregate: u128, event: &Event) -> Happen
         Event::Session(event) => say::<Session>(event),
         Event::ApiKey(event) => say::<ApiKey>(event),
         Event::Device(event) => say::<Device>(event),
+        Event::SignIn(event) => say::<SignIn>(event),
+        Event::OneTimeLink(event) => say::<OneTimeLink>(event),
     };
     let recorded = Recorded {
         position: Position(position),

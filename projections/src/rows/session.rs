@@ -127,7 +127,7 @@ impl Projection for Sessions {
 mod tests {
     use super::*;
     use crate::rows::given::{given, id, sealed, time};
-    use tollbook_aggregates::{CallId, Grant, Verifier};
+    use tollbook_aggregates::{CallId, Epoch, Grant, Verifier};
 
     fn created() -> (u128, Event) {
         let verifier = Verifier::default();
@@ -140,6 +140,7 @@ mod tests {
             verifier,
             expires_at: time(100),
             max_calls: Some(5),
+            epoch: Epoch::FIRST,
         };
         (1, Event::Session(SessionEvent::Created { grant, label: Some("nightly".into()) }))
     }

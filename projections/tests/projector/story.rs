@@ -148,8 +148,15 @@ impl Story {
         let workspace_id = WorkspaceId(place);
         let user_id: UserId = self.fresh();
         lines.push(line::<User>(INSTANCE, user_id.0, &UserEvent::Registered { name: "Ada".into() }));
-        let grant =
-            KeyGrant { workspace_id, user_id, verifier: verifier(), role: Role::Admin, expires_at: None };
+        let grant = KeyGrant {
+            workspace_id,
+            user_id,
+            verifier: verifier(),
+            role: Role::Admin,
+            expires_at: None,
+            narrowing: None,
+            epoch: Epoch::FIRST,
+        };
         let key: ApiKeyId = self.fresh();
         lines.push(line::<ApiKey>(
             place,
@@ -187,6 +194,7 @@ impl Story {
             verifier: verifier(),
             expires_at: noon() + TimeDelta::hours(8),
             max_calls: None,
+            epoch: Epoch::FIRST,
         };
         self.sessions.push((place, session.0));
         lines.push(line::<Session>(place, session.0, &SessionEvent::Created { grant, label: None }));

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tollbook_aggregates::access::{Caller, Operation, World as _};
+use tollbook_aggregates::access::{Asker, Operation, World as _};
 use tollbook_aggregates::{Candidate, Loadout, PinnedTool, ToolServerId, WorkspaceId, agent_names};
 use tollbook_journal::Position;
 use tollbook_projections::ToolServers;
@@ -62,7 +62,7 @@ type Servers = HashMap<ToolServerId, Opened>;
 /// Carries out what `plan` decides on the tools that were wanted.
 pub(super) async fn choosing(
     app: &App,
-    caller: Caller,
+    caller: Asker,
     workspace: WorkspaceId,
     repeatable: Option<&Repeatable>,
     wanted: &[Strict<WantedTool>],

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use tollbook_aggregates::access::{Caller, Operation, Standing};
+use tollbook_aggregates::access::{self, Caller, Denial, Operation, Standing, World as _};
 use tollbook_aggregates::{
     Grant, LoadoutError, LoadoutId, MadeWith, Private, Session, SessionCommand, SessionId, WorkspaceId,
 };
@@ -80,11 +80,14 @@ pub(super) async fn create(
     }
     let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
         // `access` lets nobody else make a session.
-        let (Standing::Member { user_id, .. }, Caller::ApiKey(key)) = (standing, caller.0) else {
+        let (Standing::Member { user_id, .. }, Caller::ApiKey(key)) = (standing, caller.0.caller) else {
             return Err(Problem::insufficient_scope(Operation::CreateSession.scope()));
         };
         let loadout_id = LoadoutId(body.loadout_id);
         let loadout = owned::loadout(live, workspace, loadout_id)?;
+        if !access::reaches_loadout(live, caller.0.caller, loadout_id) {
+            return Err(Problem::denied(Denial::OutsideNarrowing, ""));
+        }
         let grant = Grant {
             workspace_id: workspace,
             user_id,
@@ -94,6 +97,7 @@ pub(super) async fn create(
             verifier: token.verifier(&app.pepper),
             expires_at: at + lasts,
             max_calls: body.max_calls,
+            epoch: live.workspace(workspace).epoch(),
         };
         let session = view(&app.config, id, &grant, body.label.clone(), at);
         let label = body.label.as_deref().map(Private::from);

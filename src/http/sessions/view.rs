@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tollbook_aggregates::SessionId;
-use tollbook_aggregates::access::{self, Caller, Denial, World as _};
+use tollbook_aggregates::access::{self, Denial, World as _};
 use tollbook_projections::{Sealed, SessionRow, SessionStatus};
 use url::Url;
 use utoipa::ToSchema;
@@ -70,8 +70,8 @@ impl State {
 
     pub(super) fn of(live: &Live, row: &SessionRow, at: DateTime<Utc>) -> Self {
         let loadout = live.loadout(row.loadout_id).version(row.loadout_version);
-        let refused = match access::use_session(live, Caller::Session(row.id), row.id, at) {
-            Ok(_) => loadout.is_none().then_some(Denial::LoadoutRemoved),
+        let refused = match access::session_lives(live, row.id, at) {
+            Ok(()) => loadout.is_none().then_some(Denial::LoadoutRemoved),
             Err(denial) => Some(denial),
         };
         let status = match refused {

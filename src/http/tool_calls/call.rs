@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use tollbook_aggregates::access::{Caller, Denial};
+use tollbook_aggregates::access::{Asker, Caller, Denial};
 use tollbook_aggregates::{Event, SessionEvent, SessionId, WorkspaceId};
 use tollbook_journal::Position;
 use utoipa::ToSchema;
@@ -93,7 +93,7 @@ pub(super) async fn call(
         Err(CallRefused::Repeated { position, same_request, answer }) => {
             let repeatable = repeatable.as_ref().ok_or_else(Problem::internal)?;
             let first = First { position, same_request, answer };
-            return repeated(&app, caller.0, workspace, repeatable, first).await;
+            return repeated(&app, caller.0.caller, workspace, repeatable, first).await;
         }
         Err(refused) => return Err(problems::call_refused(refused)),
     };
@@ -101,7 +101,7 @@ pub(super) async fn call(
     let answer = forward(&app, open, session, question.arguments).await;
     let answer = to_raw_value(&answer).map_err(|_| Problem::internal())?;
     if let Some(repeatable) = &repeatable {
-        app.commands.keep_answer(caller.0, workspace, repeatable, &answer).await;
+        app.commands.keep_answer(caller.0.caller, workspace, repeatable, &answer).await;
     }
     Ok(answered(position, &answer))
 }
@@ -112,7 +112,7 @@ pub(super) async fn call(
 /// As [`fits`].
 pub(in super::super) fn question(
     app: &App,
-    caller: Caller,
+    caller: Asker,
     session_id: SessionId,
     tool: String,
     arguments: Option<Box<RawValue>>,
@@ -127,7 +127,7 @@ pub(in super::super) fn question(
         jsonrpc_id: None,
         self_declared_client: None,
         request_id: request_id(),
-        idempotency: repeatable.map(|repeatable| app.commands.call_idempotency(caller, repeatable)),
+        idempotency: repeatable.map(|repeatable| app.commands.call_idempotency(caller.caller, repeatable)),
     })
 }
 
