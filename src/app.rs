@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tollbook_journal::{Database, Journal, OpenError, Settings, migrate};
 use tollbook_projections::{Pace, Projector, Rebuilder, Views, standard};
 use tollbook_vault::{
@@ -64,6 +65,8 @@ pub struct App {
     pub draining: CancellationToken,
     /// Fires when the service stops.
     pub stop: CancellationToken,
+    /// What then hands over to the other replicas before the database is closed.
+    projecting: TaskTracker,
     /// What commands on this machine prove themselves with to this service, as long as it runs.
     pub host_key: Zeroizing<String>,
 }
@@ -134,12 +137,15 @@ impl App {
         let authority = Authority::start(journal.clone(), stop.clone()).await?;
         let doctor = Doctor::inside(config.clone(), clock.clone(), database.clone(), authority.clone());
         let views = Views::new(journal.clone());
-        let projector = Projector::new(&views, standard(), Pace::default());
+        let incarnation = Clock::fresh_id();
+        let projector = Projector::new(&views, standard(), Pace::default(), incarnation);
         let rebuilder = projector.rebuilder();
-        tokio::spawn(projector.run(stop.clone()));
+        let projecting = TaskTracker::new();
+        projecting.spawn(projector.run(stop.clone()));
+        projecting.close();
         let outbound = Outbound::new(policy(&config)?, Limits::default())?;
         let upstreams = Arc::new(Upstreams::new(&outbound, config.upstream_timeout));
-        let scribe = Scribe::new(Arc::clone(&vault), Clock::fresh_id());
+        let scribe = Scribe::new(Arc::clone(&vault), incarnation);
         let commands = Commands::new(
             journal.clone(),
             authority.clone(),
@@ -167,6 +173,7 @@ impl App {
             doctor,
             draining: CancellationToken::new(),
             stop,
+            projecting,
             host_key,
         }))
     }
@@ -175,6 +182,7 @@ impl App {
     pub async fn close(&self) {
         self.calls.settle().await;
         self.stop.cancel();
+        self.projecting.wait().await;
         self.journal.close().await;
         self.journal.database().close().await;
     }

@@ -52,7 +52,9 @@ async fn main() {
         }
         let (theirs, ours, began) = (backends(&database).await, processor("self"), Instant::now());
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Projector::new(&views, standard(), Pace::default()).run(stop.clone()));
+        let running = tokio::spawn(
+            Projector::new(&views, standard(), Pace::default(), Uuid::now_v7()).run(stop.clone()),
+        );
         for model in standard() {
             let reached = views.wait_for(model.name(), Position(stage - 1), Duration::from_secs(600)).await;
             reached.unwrap().unwrap();

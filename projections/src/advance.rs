@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tollbook_journal::{Filter, Journal, Position, ReadError};
+use uuid::Uuid;
 
 use crate::happening::Happening;
 use crate::model::{Folded, Model};
@@ -50,18 +51,19 @@ struct Batch {
     full: bool,
 }
 
-/// Folds one page of at most `limit` events into all of `targets`, which stand at one position. A
-/// projection that can't go on is stopped in the tables; the others aren't held up by it.
+/// Folds one page of at most `limit` events into all of `targets`, which stand at one position and whose
+/// leases are the holder's. A projection that can't go on is stopped in the tables; the others aren't held up by it.
 pub(crate) async fn advance(
     journal: &Journal,
     store: &Store,
+    holder: Uuid,
     targets: &mut [Target],
     limit: usize,
 ) -> Result<Advanced, Trouble> {
     let Some(from) = targets.first().map(|target| target.position) else { return Ok(Advanced::Idle) };
     let Some(batch) = batch(journal, from, limit).await? else { return Ok(Advanced::Idle) };
     let full = batch.full;
-    let moved = write(store, targets, &batch).await?;
+    let moved = write(store, holder, targets, &batch).await?;
     Ok(if moved {
         Advanced::Moved
     } else if full {
@@ -115,23 +117,23 @@ impl Batch {
 
 /// Writes the batch for all targets at once; where the database refuses the data, finds out whose it
 /// was. Answers whether somebody has to look again.
-async fn write(store: &Store, targets: &mut [Target], batch: &Batch) -> Result<bool, Trouble> {
-    match attempt(store, targets, batch).await {
+async fn write(store: &Store, holder: Uuid, targets: &mut [Target], batch: &Batch) -> Result<bool, Trouble> {
+    match attempt(store, holder, targets, batch).await {
         Err(error) if is_about_data(&error) => {}
         result => return Ok(result?),
     }
     for target in targets {
-        write_alone(store, target, batch).await?;
+        write_alone(store, holder, target, batch).await?;
     }
     // Not all have come equally far.
     Ok(true)
 }
 
 /// Halves the batch until the one event that the database refuses is found.
-async fn write_alone(store: &Store, target: &mut Target, batch: &Batch) -> Result<(), Trouble> {
+async fn write_alone(store: &Store, holder: Uuid, target: &mut Target, batch: &Batch) -> Result<(), Trouble> {
     let mut batch = batch.shorter(batch.events.len());
     loop {
-        match attempt(store, std::slice::from_mut(target), &batch).await {
+        match attempt(store, holder, std::slice::from_mut(target), &batch).await {
             Err(error) if is_about_data(&error) => match batch.events.len() {
                 0 => return Err(error.into()),
                 1 => batch = Batch { poison: Some(error.to_string()), ..batch.shorter(0) },
@@ -144,10 +146,15 @@ async fn write_alone(store: &Store, target: &mut Target, batch: &Batch) -> Resul
 
 /// One transaction: hold the checkpoints, load the rows, fold, write. Answers whether somebody has to
 /// look again, because nothing was written or something stopped.
-async fn attempt(store: &Store, targets: &mut [Target], batch: &Batch) -> Result<bool, sqlx::Error> {
+async fn attempt(
+    store: &Store,
+    holder: Uuid,
+    targets: &mut [Target],
+    batch: &Batch,
+) -> Result<bool, sqlx::Error> {
     let claims: Vec<Claim> = targets.iter().map(Target::claim).collect();
     let mut work = store.begin().await?;
-    if !work.claim(&claims).await? {
+    if !work.claim(&claims, holder).await? {
         return Ok(true);
     }
     let keys: Vec<_> =

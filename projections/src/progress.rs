@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tollbook_journal::Position;
+use uuid::Uuid;
 
 use crate::store::{Checkpoint, Store, status};
 use crate::version::Version;
@@ -30,6 +31,8 @@ pub struct ProjectionStatus {
     pub error: Option<String>,
     /// How many events it is behind the head.
     pub lag: u64,
+    /// The replica (its incarnation) that folds it, or did last; none once it has handed it over.
+    pub holder: Option<Uuid>,
 }
 
 /// What a projection is doing.

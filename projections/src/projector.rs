@@ -1,10 +1,11 @@
 //! Follows the book and keeps the read models.
 //!
-//! Several replicas may each run a projector over the same tables: the checkpoints are held while a
-//! page is folded, and whoever finds one held or moved writes nothing and looks again. So it is correct
-//! without a lease; a lease will only save the losers their reading.
+//! Several replicas may each run a projector over the same tables. Of each read model one has the lease
+//! and folds; the others look now and then whether it has run out. That only saves them the work: the
+//! checkpoints are held while a page is folded, and whoever finds one held or moved, or its lease gone,
+//! writes nothing and looks again. So it would be correct without.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tollbook_journal::{Journal, Position};
+use uuid::Uuid;
 
 use crate::advance::{Advanced, Target, Trouble, advance};
 use crate::model::Model;
@@ -21,30 +23,41 @@ use crate::store::{Checkpoint, Store, status};
 use crate::version::Version;
 use crate::views::Views;
 
-/// How a projector shares the machine with the appends: it falls behind a flood of them, at half its
-/// speed, and catches up at full speed when the flood is over.
+/// How a projector shares the machine with the appends, and the work with other replicas.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The most events in one page (1000).
+    /// The most events in one page (2000).
     pub page: usize,
     /// How long it lets events gather after it has caught up (75 ms), unless somebody waits.
     pub pause: Duration,
     /// How long between two rounds however many wait (5 ms).
     pub breath: Duration,
-    /// How often it looks though nothing woke it (5 s).
+    /// How many events it may be behind (10,000). While appends flood in it rests after each page: as
+    /// long as it worked where it is hardly behind, and the less the further behind it is; from here on
+    /// not at all. So it doesn't take from the appends what it needn't, and doesn't fall behind for ever.
+    pub behind: u64,
+    /// How long a lease lasts (2 s): so long after a replica died another takes over.
+    pub lease: Duration,
+    /// How often leases are kept and looked for, and the tables looked at though nothing woke it (500 ms).
     pub tick: Duration,
     /// How long it leaves a database alone that is in trouble (1 s).
     pub trouble: Duration,
+    /// After how long it tries an event again that it couldn't fold (30 s): the cause may have been in the
+    /// database. What a newer version of the service can fold that one tries at once.
+    pub retry: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            page: 1000,
+            page: 2000,
             pause: Duration::from_millis(75),
             breath: Duration::from_millis(5),
-            tick: Duration::from_secs(5),
+            behind: 10_000,
+            lease: Duration::from_secs(2),
+            tick: Duration::from_millis(500),
             trouble: Duration::from_secs(1),
+            retry: Duration::from_secs(30),
         }
     }
 }
@@ -56,17 +69,31 @@ pub struct Projector {
     progress: Progress,
     models: Vec<Arc<dyn Model>>,
     pace: Pace,
+    replica: Uuid,
+}
+
+/// What it knows from one round to the next.
+#[derive(Default)]
+struct Following {
+    /// What it folds. None: the tables have to be looked at.
+    targets: Option<Vec<Target>>,
+    /// When they were last looked at.
+    looked: Option<Instant>,
+    /// The builds that it found stopped, where, and when it tried to go on.
+    tried: HashMap<i32, (Position, Instant)>,
 }
 
 impl Projector {
-    /// Of these models, for whoever reads through `views`.
-    pub fn new(views: &Views, models: Vec<Box<dyn Model>>, pace: Pace) -> Self {
+    /// Of these models, for whoever reads through `views`. `replica` is what its leases are held by: of
+    /// this life of the process alone.
+    pub fn new(views: &Views, models: Vec<Box<dyn Model>>, pace: Pace, replica: Uuid) -> Self {
         Self {
             journal: views.journal().clone(),
             store: views.store().clone(),
             progress: views.progress().clone(),
             models: models.into_iter().map(Arc::from).collect(),
             pace,
+            replica,
         }
     }
 
@@ -75,7 +102,7 @@ impl Projector {
         Rebuilder::new(self.journal.clone(), self.store.clone(), self.models.clone())
     }
 
-    /// Runs until it is told to stop.
+    /// Runs until it is told to stop, and then hands over to whoever else is there.
     pub async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(async {
             while let Err(trouble) = self.prepare().await {
@@ -85,19 +112,17 @@ impl Projector {
             tokio::join!(self.follow(), self.renew());
         })
         .await;
+        // Whoever can't be told finds out when the leases have run out.
+        let released = timeout(self.pace.trouble, self.store.release(self.replica)).await;
+        if !matches!(released, Ok(Ok(()))) {
+            tracing::warn!("the projections' leases could not be given back; others wait until they run out");
+        }
     }
 
-    /// Sees to it that each model has a version to read, and gives those that stopped another try: what
-    /// is new may be that this version of the service can fold what the last one couldn't.
+    /// Sees to it that each model has a version to read.
     async fn prepare(&self) -> Result<(), Trouble> {
         for model in &self.models {
             self.store.ensure(model.name(), Version::first(model.version())).await?;
-        }
-        for checkpoint in self.store.checkpoints().await? {
-            let ours = self.model(&checkpoint).is_some();
-            if ours && checkpoint.active && checkpoint.status == status::STOPPED {
-                self.store.resume(&checkpoint.projection, checkpoint.version).await?;
-            }
         }
         Ok(())
     }
@@ -125,21 +150,28 @@ impl Projector {
 
     async fn follow(&self) {
         let mut wake = self.journal.wake();
-        let mut targets = None;
+        let mut following = Following::default();
         loop {
             let (began, head) = (Instant::now(), *wake.borrow());
-            match self.round(&mut targets).await {
-                // Appends come first: while there are any, it rests as long as it worked.
-                Ok(Advanced::More) if *wake.borrow() > head => self.pause(began.elapsed()).await,
-                Ok(Advanced::More) => {}
-                Ok(Advanced::Caught | Advanced::Moved) => self.pause(self.pace.pause).await,
+            match self.round(&mut following).await {
+                Ok(Advanced::More) => {
+                    let now = *wake.borrow();
+                    if now > head {
+                        self.pause(self.pace.rest(began.elapsed(), now, following.reached())).await;
+                    }
+                }
+                Ok(Advanced::Caught) => self.pause(self.pace.pause).await,
+                Ok(Advanced::Moved) => {
+                    following.targets = None;
+                    self.pause(self.pace.pause).await;
+                }
                 Ok(Advanced::Idle) => {
                     self.wait(&mut wake).await;
                     // What is written together is folded together.
                     self.pause(self.pace.pause).await;
                 }
                 Err(trouble) => {
-                    targets = None;
+                    following.targets = None;
                     tracing::warn!(%trouble, "the projections cannot be kept up to date");
                     sleep(self.pace.trouble).await;
                 }
@@ -149,10 +181,11 @@ impl Projector {
     }
 
     /// One page for each position at which some of the targets stand.
-    async fn round(&self, targets: &mut Option<Vec<Target>>) -> Result<Advanced, Trouble> {
-        let mut all = match targets.take() {
+    async fn round(&self, following: &mut Following) -> Result<Advanced, Trouble> {
+        let fresh = following.looked.is_some_and(|looked| looked.elapsed() < self.pace.tick);
+        let mut all = match following.targets.take().filter(|_| fresh) {
             Some(targets) => targets,
-            None => self.targets().await?,
+            None => self.look(following).await?,
         };
         let mut together: BTreeMap<Position, Vec<Target>> = BTreeMap::new();
         for target in all.drain(..) {
@@ -160,7 +193,7 @@ impl Projector {
         }
         let (mut sum, mut moved) = (Advanced::Idle, false);
         for (_, mut group) in together {
-            match advance(&self.journal, &self.store, &mut group, self.pace.page).await? {
+            match advance(&self.journal, &self.store, self.replica, &mut group, self.pace.page).await? {
                 Advanced::More => sum = Advanced::More,
                 Advanced::Caught if sum == Advanced::Idle => sum = Advanced::Caught,
                 Advanced::Moved => moved = true,
@@ -169,26 +202,31 @@ impl Projector {
             self.progress.reached(group.iter().map(|target| (target.model.name(), target.position)));
             all.extend(group);
         }
-        if moved {
-            return Ok(Advanced::Moved);
-        }
-        // A model that isn't among them has stopped, or is another version's: whether that is over only
-        // the tables say.
-        *targets = (all.len() == self.models.len()).then_some(all);
-        Ok(sum)
+        following.targets = Some(all);
+        Ok(if moved { Advanced::Moved } else { sum })
     }
 
-    /// What is read, as far as it is of our code and hasn't stopped.
-    async fn targets(&self) -> Result<Vec<Target>, Trouble> {
+    /// Looks at the tables: how far is what is read, and what of it is this replica's to fold?
+    async fn look(&self, following: &mut Following) -> Result<Vec<Target>, Trouble> {
+        let looked = Instant::now();
         let checkpoints = self.store.checkpoints().await?;
-        let target = |checkpoint: &Checkpoint| {
-            let runs = checkpoint.active && checkpoint.status == status::RUNNING;
-            let model = self.model(checkpoint).filter(|_| runs)?.clone();
-            Some(Target { model, build: checkpoint.build, position: checkpoint.position })
+        let ours = |checkpoint: &Checkpoint| {
+            let model = self.model(checkpoint).filter(|_| checkpoint.active)?.clone();
+            let stopped = checkpoint.status == status::STOPPED;
+            Some((stopped, Target { model, build: checkpoint.build, position: checkpoint.position }))
         };
-        let targets: Vec<Target> = checkpoints.iter().filter_map(target).collect();
-        self.progress.reached(targets.iter().map(|target| (target.model.name(), target.position)));
-        Ok(targets)
+        let mut ours: Vec<(bool, Target)> = checkpoints.iter().filter_map(ours).collect();
+        self.progress.reached(ours.iter().map(|(_, target)| (target.model.name(), target.position)));
+        // Its lease runs out while it isn't tried, so that a replica that can fold it gets it.
+        ours.retain(|(stopped, target)| !stopped || following.may_try(target, self.pace.retry));
+        let builds: Vec<i32> = ours.iter().map(|(_, target)| target.build).collect();
+        let leased = self.store.lease(&builds, self.replica, self.pace.lease).await?;
+        following.looked = Some(looked);
+        ours.retain(|(_, target)| leased.contains(&target.build));
+        for (_, target) in ours.iter().filter(|(stopped, _)| *stopped) {
+            following.tried.insert(target.build, (target.position, looked));
+        }
+        Ok(ours.into_iter().map(|(_, target)| target).collect())
     }
 
     async fn pause(&self, pause: Duration) {
@@ -207,5 +245,44 @@ impl Projector {
             }
         };
         let _ = timeout(self.pace.tick, event).await;
+    }
+}
+
+impl Following {
+    /// The least position that it stands at.
+    fn reached(&self) -> Option<Position> {
+        self.targets.as_ref()?.iter().map(|target| target.position).min()
+    }
+
+    /// Is it time to try an event that somebody couldn't fold? At once, if it wasn't us.
+    fn may_try(&self, target: &Target, again: Duration) -> bool {
+        let known = self.tried.get(&target.build).filter(|(position, _)| *position == target.position);
+        known.is_none_or(|(_, when)| when.elapsed() >= again)
+    }
+}
+
+impl Pace {
+    /// How long to rest behind a page that took so long, while appends flood in.
+    fn rest(&self, worked: Duration, head: Position, reached: Option<Position>) -> Duration {
+        let lag = reached.map_or(0, |reached| head.0.saturating_sub(reached.0));
+        // Exact enough: both are small.
+        let left = u32::try_from(self.behind.saturating_sub(lag)).unwrap_or(u32::MAX);
+        let whole = u32::try_from(self.behind).unwrap_or(u32::MAX).max(1);
+        worked.mul_f64(f64::from(left) / f64::from(whole))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_further_behind_the_shorter_the_rest() {
+        let (pace, worked) = (Pace { behind: 1000, ..Pace::default() }, Duration::from_millis(10));
+        let rest = |lag: u64| pace.rest(worked, Position(5000 + lag), Some(Position(5000)));
+        assert_eq!(rest(0), worked);
+        assert_eq!(rest(500), worked / 2);
+        assert_eq!((rest(1000), rest(100_000)), (Duration::ZERO, Duration::ZERO));
+        assert_eq!(pace.rest(worked, Position(9), None), worked, "it has nothing to fold");
     }
 }

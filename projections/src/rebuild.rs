@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tollbook_journal::{Journal, Position};
+use uuid::Uuid;
 
 use crate::advance::{Advanced, Target, Trouble, advance};
 use crate::model::Model;
@@ -105,7 +106,7 @@ impl Rebuilder {
             let mut target = [Target { model: model.clone(), build, position }];
             let mut more = Advanced::More;
             while more == Advanced::More {
-                more = advance(&self.journal, &self.store, &mut target, PAGE).await?;
+                more = advance(&self.journal, &self.store, Uuid::nil(), &mut target, PAGE).await?;
             }
             if more == Advanced::Moved {
                 // Somebody else is at it.

@@ -3,6 +3,7 @@
 //! All SQL that writes them is in here, and each statement works on whole pages: what a round of the
 //! projector costs hangs on the number of rounds, not on the number of events.
 
+mod lease;
 mod postgres;
 pub(crate) mod question;
 mod sqlite;
@@ -11,6 +12,7 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite, Transaction};
 use tollbook_journal::{Database, Position};
+use uuid::Uuid;
 
 use crate::model::{Folded, Stored};
 use crate::version::Version;
@@ -35,6 +37,8 @@ pub(crate) struct Checkpoint {
     pub(crate) error: Option<String>,
     /// Is it the version that is read?
     pub(crate) active: bool,
+    /// Who folds it, or did last.
+    pub(crate) holder: Option<Uuid>,
 }
 
 /// What the column `status` says.
@@ -62,6 +66,8 @@ struct Held {
     build: i32,
     position: i64,
     status: String,
+    /// Who has its lease, where that is asked for.
+    holder: Option<Uuid>,
 }
 
 /// What one projection makes of a page.
@@ -152,7 +158,8 @@ impl Work {
     /// Takes hold of the checkpoints of all `claims` until the transaction ends, if nobody else has
     /// hold of one and each stands where it is believed to. This is the guard: two projectors never
     /// fold the same event into the same row, however many there are.
-    pub(crate) async fn claim(&mut self, claims: &[Claim]) -> Result<bool, sqlx::Error> {
+    /// Whoever has lost a lease meanwhile writes nothing either.
+    pub(crate) async fn claim(&mut self, claims: &[Claim], holder: Uuid) -> Result<bool, sqlx::Error> {
         let held: Vec<Held> = match self {
             Self::Postgres(work) => postgres::hold(work, claims).await?,
             Self::Sqlite(work) => sqlite::hold(work, claims).await?,
@@ -161,7 +168,8 @@ impl Work {
             held.iter().any(|held| {
                 held.build == claim.build
                     && held.position == stored(claim.expected)
-                    && matches!(held.status.as_str(), status::RUNNING | status::BUILDING)
+                    && held.holder.is_none_or(|other| other == holder)
+                    && matches!(held.status.as_str(), status::RUNNING | status::STOPPED | status::BUILDING)
             })
         }))
     }
@@ -206,21 +214,21 @@ impl Work {
 
 const CHECKPOINTS: &str = "
     SELECT c.projection, c.build, c.version, c.position, c.status, c.error,
-        a.version IS NOT NULL AS active
+        a.version IS NOT NULL AS active, c.holder
     FROM projection_checkpoints c
     LEFT JOIN projection_active a ON a.projection = c.projection AND a.version = c.version
     ORDER BY c.projection, c.version";
 
-type CheckpointColumns = (String, i32, i32, i64, String, Option<String>, bool);
+type CheckpointColumns = (String, i32, i32, i64, String, Option<String>, bool, Option<Uuid>);
 
 fn checkpoint(columns: CheckpointColumns) -> Checkpoint {
-    let (projection, build, version, position, status, error, active) = columns;
+    let (projection, build, version, position, status, error, active, holder) = columns;
     let (version, position) = (Version::of_stored(version), read(position));
-    Checkpoint { projection, build, version, position, status, error, active }
+    Checkpoint { projection, build, version, position, status, error, active, holder }
 }
 
 /// A row of [`Work::load`]: build, key, workspace, ordinal, data.
-type LoadedColumns = (i32, String, uuid::Uuid, i64, String);
+type LoadedColumns = (i32, String, Uuid, i64, String);
 
 /// Positions stay far below 2⁶³.
 pub(crate) fn stored(position: Position) -> i64 {

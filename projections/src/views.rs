@@ -255,6 +255,7 @@ impl Views {
             status: Status::of(&checkpoint.status),
             error: checkpoint.error,
             lag: head.0.saturating_sub(checkpoint.position.0),
+            holder: checkpoint.holder,
         });
         Ok(status.collect())
     }

@@ -26,13 +26,14 @@ enum Action {
     },
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     ("NAME", |item| text_of(item, "name")),
     ("VERSION", |item| text_of(item, "version")),
     ("READ", |item| text_of(item, "active")),
     ("STATUS", |item| text_of(item, "status")),
     ("POSITION", |item| text_of(item, "position")),
     ("LAG", |item| text_of(item, "lag")),
+    ("REPLICA", |item| text_of(item, "holder")),
     ("ERROR", |item| text_of(item, "error")),
 ];
 

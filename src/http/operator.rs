@@ -46,6 +46,8 @@ pub(super) struct ProjectionView {
     status: Status,
     /// Why it stopped, if it did.
     error: Option<String>,
+    /// The replica that folds it, or did last; none once it has handed it over.
+    holder: Option<Uuid>,
 }
 
 /// A projection that was built again.
@@ -67,8 +69,8 @@ struct WorkspaceListed {
 
 impl From<ProjectionStatus> for ProjectionView {
     fn from(status: ProjectionStatus) -> Self {
-        let ProjectionStatus { name, version, active, position, status, error, lag } = status;
-        Self { name, version: version.to_string(), active, position: position.0, lag, status, error }
+        let ProjectionStatus { name, version, active, position, status, error, lag, holder } = status;
+        Self { name, version: version.to_string(), active, position: position.0, lag, status, error, holder }
     }
 }
 

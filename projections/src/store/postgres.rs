@@ -11,9 +11,11 @@ use crate::version::Version;
 ///
 /// Rows and checkpoint are lost together or not at all, and both can be built again: so they needn't
 /// wait for the disk, and don't compete with the appends for it. And its statements look up each thing
-/// in an index however small the tables are: a plan is kept, and the tables grow.
+/// in an index however small the tables are: a plan is kept, and the tables grow. And whoever falls
+/// silent in the middle of it is thrown out, so that what it holds is free for others.
 const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;
+    SET LOCAL idle_in_transaction_session_timeout = '2s'";
 
 pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     pool.begin_with(BEGIN).await
@@ -33,7 +35,7 @@ fn all<'a, T>(steps: &'a [Step], of: impl Fn(&'a Folded) -> &'a Vec<T>) -> Vec<(
 /// holder is doing it.
 pub(super) async fn hold(work: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Held>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT build, position, status FROM projection_checkpoints WHERE build = ANY($1)
+        "SELECT build, position, status, holder FROM projection_checkpoints WHERE build = ANY($1)
          ORDER BY build FOR UPDATE SKIP LOCKED",
     )
     .bind(each(claims, |claim| claim.build))
@@ -168,7 +170,7 @@ async fn move_checkpoints(work: &mut PgConnection, steps: &[Step]) -> Result<(),
     let moved = sqlx::query(
         "UPDATE projection_checkpoints c
          SET position = n.next, error = n.error, updated_at = clock_timestamp(),
-            status = CASE WHEN n.error IS NULL THEN c.status ELSE $5 END
+            status = CASE WHEN n.error IS NOT NULL THEN $5 WHEN c.status = $5 THEN $6 ELSE c.status END
          FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[], $4::text[]) AS n(build, expected, next, error)
          WHERE c.build = n.build AND c.position = n.expected",
     )
@@ -177,6 +179,7 @@ async fn move_checkpoints(work: &mut PgConnection, steps: &[Step]) -> Result<(),
     .bind(each(steps, |step| stored(step.next)))
     .bind(each(steps, error))
     .bind(status::STOPPED)
+    .bind(status::RUNNING)
     .execute(work)
     .await?
     .rows_affected();

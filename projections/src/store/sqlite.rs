@@ -51,7 +51,7 @@ async fn write_values<'a, T: Copy>(
 pub(super) async fn hold(work: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec<Held>, sqlx::Error> {
     let builds: Vec<i32> = claims.iter().map(|claim| claim.build).collect();
     sqlx::query_as(
-        "SELECT build, position, status FROM projection_checkpoints
+        "SELECT build, position, status, NULL AS holder FROM projection_checkpoints
          WHERE build IN (SELECT value FROM json_each($1))",
     )
     .bind(serde_json::json!(builds).to_string())
@@ -127,14 +127,15 @@ async fn move_checkpoints(work: &mut SqliteConnection, steps: &[Step]) -> Result
         let one = sqlx::query(
             "UPDATE projection_checkpoints SET position = $3, error = $4,
                 updated_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER),
-                status = CASE WHEN $4 IS NULL THEN status ELSE $5 END
+                status = CASE WHEN $4 IS NOT NULL THEN $5 WHEN status = $5 THEN $6 ELSE status END
              WHERE build = $1 AND position = $2",
         )
         .bind(claim.build)
         .bind(stored(claim.expected))
         .bind(stored(*next))
         .bind(error)
-        .bind(status::STOPPED);
+        .bind(status::STOPPED)
+        .bind(status::RUNNING);
         moved += one.execute(&mut *work).await?.rows_affected();
     }
     super::all_moved(moved, steps)

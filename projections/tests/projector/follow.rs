@@ -40,7 +40,14 @@ fn all_before(head: Position) -> CountRow {
 
 async fn projector_killed_anywhere_leaves_nothing_skipped_or_doubled(home: &Home) {
     // Small pages, so that there are many places to be killed at.
-    let pace = Pace { page: 20, breath: Duration::ZERO, pause: Duration::from_millis(1), ..Pace::default() };
+    // And leases that the dead don't keep.
+    let pace = Pace {
+        page: 20,
+        breath: Duration::ZERO,
+        pause: Duration::from_millis(1),
+        lease: Duration::ZERO,
+        ..Pace::default()
+    };
     let models = || {
         let mut models = standard();
         models.extend(counting());

@@ -12,6 +12,7 @@ use tollbook_journal::{
 };
 use tollbook_projections::{Model, Pace, Projector, Views, standard};
 use tollbook_testkit::postgres::{Options, Postgres};
+use uuid::Uuid;
 
 use crate::story::Line;
 
@@ -119,6 +120,8 @@ fn append(line: &Line) -> Append {
 pub(crate) struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// What its leases are held by.
+    pub(crate) replica: Uuid,
 }
 
 impl Running {
@@ -127,9 +130,9 @@ impl Running {
     }
 
     pub(crate) fn at_pace(views: &Views, models: Vec<Box<dyn Model>>, pace: Pace) -> Self {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(Projector::new(views, models, pace).run(stop.clone()));
-        Self { stop, task }
+        let (stop, replica) = (CancellationToken::new(), Uuid::now_v7());
+        let task = tokio::spawn(Projector::new(views, models, pace, replica).run(stop.clone()));
+        Self { stop, task, replica }
     }
 
     /// As when the process dies: wherever it is.

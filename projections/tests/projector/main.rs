@@ -3,6 +3,7 @@
 
 mod follow;
 mod home;
+mod lease;
 mod misfit;
 mod reading;
 mod rebuild;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tollbook_journal::INSTANCE;
 use tollbook_projections::{Pace, Projector, RebuildError, Rebuilder, ViewError, standard};
+use uuid::Uuid;
 
 use crate::home::{Home, Running, wait_until};
 use crate::on_both;
@@ -25,7 +26,7 @@ on_both! {
 fn rebuilder(home: &Home) -> Rebuilder {
     let mut models = standard();
     models.extend(counting());
-    Projector::new(&home.views, models, Pace::default()).rebuilder()
+    Projector::new(&home.views, models, Pace::default(), Uuid::nil()).rebuilder()
 }
 
 async fn rebuild_makes_the_same_and_leaves_nothing_behind(home: &Home) {
@@ -130,7 +131,8 @@ async fn rebuild_that_cannot_go_on_leaves_what_is_read(home: &Home) {
     let running = Running::start(&home.views, with_users::<Picky>());
     let _ = home.views.wait_for("picky", tollbook_journal::Position(0), Duration::from_secs(20)).await;
     home.wait_for_all(counting).await;
-    let rebuilder = Projector::new(&home.views, with_users::<Picky>(), Pace::default()).rebuilder();
+    let rebuilder =
+        Projector::new(&home.views, with_users::<Picky>(), Pace::default(), Uuid::nil()).rebuilder();
     let refused = rebuilder.rebuild("picky").await.unwrap_err();
     assert!(matches!(refused, RebuildError::Stopped { position, .. } if position.0 == 7), "{refused:?}");
     let row = home.views.get::<Picky>(INSTANCE, "all").await.unwrap().unwrap().row;
