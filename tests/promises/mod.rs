@@ -1,7 +1,7 @@
 //! The four promises of the house, each with tests that try to break it.
 //!
-//! 1. Nothing happens off the book: `outage`, `crash`, `stop`, `stuck`.
-//! 2. No is no, at once: `race`, `expiry`, `memory`, `credentials`.
+//! 1. Nothing happens off the book: `outage`, `exhausted`, `crash`, `stop`, `stuck`.
+//! 2. No is no, at once: `race`, `crowd`, `expiry`, `skew`, `memory`, `credentials`.
 //! 3. Secrets stay in: `canary`, `panics`, `secret_types`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
 //!    comes with the tree.
@@ -14,7 +14,9 @@ mod book;
 mod canary;
 mod crash;
 mod credentials;
+mod crowd;
 mod disk;
+mod exhausted;
 mod expiry;
 mod figures;
 mod furnished;
@@ -28,6 +30,7 @@ mod recorded;
 mod repetition;
 mod secret_types;
 mod service;
+mod skew;
 mod stop;
 mod stuck;
 mod tenant;

@@ -174,6 +174,11 @@ impl Service {
         Door::new(&self.url, credential)
     }
 
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// `kill -9`.
     pub(super) async fn kill9(mut self) {
         self.child.kill().await.expect("it can be killed");

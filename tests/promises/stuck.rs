@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tollbook_testkit::node::Upstream;
 
 use super::book;
-use super::figures::{ms, percentile, print};
+use super::figures::{fault, ms, percentile};
 use super::furnished::{Furnished, furnish};
 use super::load::{Answered, End, Load, Work};
 use super::recorded::{Permits, check_acknowledged};
@@ -119,12 +119,11 @@ async fn nothing_is_forwarded_while_a_stuck_client_has_the_append_lock_and_the_d
     let unrecorded = permits.unrecorded(&app, &calls).await;
     home.close(app).await;
     let (refusals, times) = refusals(&answers);
-    print(
+    fault(
+        8,
         "a stuck client holding the head",
+        &format!("the lock was its for {}, {in_flight} requests in flight", ms(held)),
         &[
-            ("callers", CALLERS.len().to_string()),
-            ("in flight when it struck", in_flight.to_string()),
-            ("held", ms(held)),
             ("503 p50", ms(percentile(times.clone(), 0.5))),
             ("503 max", ms(percentile(times, 1.0))),
             ("503", refusals.to_string()),

@@ -46,11 +46,11 @@ async fn a_database_that_was_never_migrated_is_not_opened() {
     let url: DatabaseUrl = CLUSTER.create_database("bare").parse().unwrap();
     let database = Database::connect(&url).await.unwrap();
     let refused = Journal::open(database, Settings::default()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::MigrationsMissing(3)), "{refused}");
+    assert!(matches!(refused, OpenError::MigrationsMissing(2..)), "{refused}");
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open_sqlite(dir.path()).await.unwrap();
     let refused = Journal::open(database, Settings::default()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::MigrationsMissing(1)), "{refused}");
+    assert!(matches!(refused, OpenError::MigrationsMissing(1..)), "{refused}");
 }
 
 #[tokio::test]
