@@ -18,7 +18,7 @@ use crate::term::Term;
 /// | `type:session.tool_called` | events of this type |
 /// | `stream:session:<id>` | what happened to this thing |
 /// | `actor:user:<id>`, `credential:api_key:<id>`, `request:<id>` | what they did, what it was done with, on what occasion |
-/// | `user:<id>`, `api_key:<id>`, `device:<id>`, `loadout:<id>`, `tool_server:<id>` | what names them |
+/// | `user:<id>`, `api_key:<id>`, `device:<id>`, `loadout:<id>`, `tool_server:<id>` | what names them; of a user and a tool server also what happened to them |
 /// | `tool:<name>`, `call:<id>` | decisions on this tool (as the agent named it), all on this call |
 /// | `decision:permit`, `reason:not_in_loadout`, `outcome:failed` | calls that went this way |
 #[derive(Debug)]
@@ -60,6 +60,9 @@ fn about(happening: &Happening, terms: &mut Vec<Term>) {
             terms.extend(grant.purpose.user_id().map(|user_id| Term::new("user", user_id)));
         }
         Event::User(_) => terms.push(Term::new("user", &happening.recorded.stream.aggregate_id)),
+        Event::ToolServer(_) => {
+            terms.push(Term::new("tool_server", &happening.recorded.stream.aggregate_id));
+        }
         Event::Loadout(LoadoutEvent::Created { tools, .. } | LoadoutEvent::VersionCreated { tools, .. }) => {
             about_tools(tools, terms);
         }
@@ -70,7 +73,6 @@ fn about(happening: &Happening, terms: &mut Vec<Term>) {
         Event::Instance(_)
         | Event::Operator(_)
         | Event::Workspace(_)
-        | Event::ToolServer(_)
         | Event::Token(_)
         | Event::Loadout(_)
         | Event::ApiKey(_)
@@ -133,7 +135,7 @@ fn word(reason: Denial) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tollbook_aggregates::{Completion, Route, ToolCall};
+    use tollbook_aggregates::{Completion, Route, ToolCall, ToolServerEvent};
 
     use super::*;
     use crate::rows::given::{happening, id};
@@ -190,6 +192,13 @@ mod tests {
         let completion = Completion { call_id: id(5), duration_ms: 1, response_bytes: 2 };
         let found = terms(SessionEvent::ToolCallTimedOut { completion });
         assert!(found.contains(&of("call", 5)) && found.contains(&"outcome:timed_out".to_owned()));
+    }
+
+    #[test]
+    fn tool_server_is_found_by_its_own_events() {
+        let event = Event::ToolServer(ToolServerEvent::Removed {});
+        let found = AuditSearch::terms(&happening(0, 6, &event));
+        assert!(found.contains(&Term::new("tool_server", id::<ToolServerId>(6))), "{found:?}");
     }
 
     #[test]

@@ -169,8 +169,9 @@ impl Views {
     }
 
     /// A page of the list of a workspace, of rows that `keep` wants: for what is known at the time of
-    /// reading only, such as that a session has expired. Looks at no more than [`Self::LOOK_MAX`] rows;
-    /// the second answer says where the next page begins, if there may be one.
+    /// reading only, such as that a session has expired. The page is full while there are more, but for
+    /// one that would look at more than [`Self::LOOK_MAX`] rows; the second answer says where the next
+    /// page begins, if there may be one.
     ///
     /// # Errors
     /// See [`ViewError`].
@@ -180,12 +181,11 @@ impl Views {
         query: &Query,
         keep: impl Fn(&P::Row) -> bool,
     ) -> Result<(Vec<Listed<P::Row>>, Option<Position>), ViewError> {
-        let (mut kept, mut looked) = (Vec::new(), 0);
-        let mut query = Query { limit: query.limit.max(1), ..query.clone() };
-        let wanted = query.limit;
+        let (mut kept, mut looked, wanted) = (Vec::new(), 0, query.limit.max(1));
+        let mut query = Query { limit: wanted, ..query.clone() };
         loop {
             let page = self.list::<P>(workspace_id, &query).await?;
-            let full = page.len() == wanted;
+            let full = page.len() == query.limit;
             for listed in page {
                 looked += 1;
                 query.after = Some(listed.ordinal);
@@ -199,11 +199,16 @@ impl Views {
             if !full {
                 return Ok((kept, None));
             }
+            // Few are wanted: so more are looked at with each question.
+            query.limit = wanted.max(Self::LOOK_AGAIN);
         }
     }
 
     /// How many rows one question looks at.
-    pub const LOOK_MAX: usize = 10_000;
+    pub const LOOK_MAX: usize = 50_000;
+
+    /// How many it looks at together when those that it looked at first weren't enough.
+    const LOOK_AGAIN: usize = 1_000;
 
     /// The positions of events of a workspace that an index finds.
     ///

@@ -80,6 +80,24 @@ impl Home {
         last
     }
 
+    /// Changes the book past the triggers that refuse it.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        match &self.database {
+            Database::Postgres(pool) => {
+                let off = "DO $$ DECLARE t regclass; BEGIN
+                    FOR t IN SELECT tgrelid FROM pg_trigger WHERE tgname = 'refuse_change'
+                    LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER refuse_change', t); END LOOP; END $$";
+                sqlx::raw_sql(off).execute(pool).await.unwrap();
+                sqlx::raw_sql(sql).execute(pool).await.unwrap();
+            }
+            Database::Sqlite(book) => {
+                let off = "DROP TRIGGER IF EXISTS events_refuse_update; DROP TRIGGER IF EXISTS events_refuse_delete";
+                sqlx::raw_sql(off).execute(&book.writer).await.unwrap();
+                sqlx::raw_sql(sql).execute(&book.writer).await.unwrap();
+            }
+        }
+    }
+
     pub(crate) fn start(&self) -> Running {
         Running::start(&self.views, standard())
     }

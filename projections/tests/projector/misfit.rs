@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tollbook_aggregates::{User, UserEvent};
 use tollbook_journal::{INSTANCE, Position};
-use tollbook_projections::{NotCaughtUp, Projection, ProjectionStatus, Status, Term};
+use tollbook_projections::{
+    Happening, Misfit, NotCaughtUp, Pace, Projection, ProjectionStatus, Rows, Status, Term,
+};
 use uuid::Uuid;
 
 use crate::home::{Home, Running, wait_until};
@@ -18,6 +20,9 @@ on_both! {
     what_the_database_refuses_stops_its_projection_alone
     event_that_nobody_knows_stops_all_before_it
     stopped_projection_tries_again_with_the_next_start
+    stopped_projection_goes_on_with_a_replica_that_can_fold_the_event
+    missing_event_stops_all_before_it_until_it_is_there_again
+    event_that_cannot_be_read_stops_all_before_it
 }
 
 async fn status(home: &Home, name: &str) -> ProjectionStatus {
@@ -115,4 +120,81 @@ async fn stopped_projection_tries_again_with_the_next_start(home: &Home) {
     let status = status(home, "count").await;
     assert_eq!((status.status, status.error), (Status::Running, None));
     assert_eq!(folded::<Count>(home).await, head.0);
+}
+
+/// As [`Picky`], by code that has learned it.
+struct LessPicky;
+
+impl Projection for LessPicky {
+    const NAME: &'static str = Picky::NAME;
+    const VERSION: u32 = Picky::VERSION;
+    type Row = CountRow;
+
+    fn key(happening: &Happening) -> Option<String> {
+        Count::key(happening)
+    }
+
+    fn fold(row: Option<CountRow>, happening: &Happening) -> Result<Option<CountRow>, Misfit> {
+        Count::fold(row, happening)
+    }
+
+    fn workspace(happening: &Happening) -> Uuid {
+        Count::workspace(happening)
+    }
+}
+
+async fn stopped_projection_goes_on_with_a_replica_that_can_fold_the_event(home: &Home) {
+    let head = home.write(&Story::new(1).tell(30)).await.next();
+    let older = Running::start(&home.views, vec![Box::new(Rows::<Picky>::new())]);
+    assert_eq!(wait_for_stop(home, "picky").await, Position(7));
+    // Beside the older one, which doesn't keep it from trying.
+    let newer = Running::start(&home.replica().await, vec![Box::new(Rows::<LessPicky>::new())]);
+    while status(home, "picky").await.status == Status::Stopped {
+        tokio::task::yield_now().await;
+    }
+    wait_until(&home.views, "picky", head).await;
+    assert_eq!(status(home, "picky").await.error, None);
+    assert_eq!(folded::<Picky>(home).await, head.0);
+    older.stop().await;
+    newer.stop().await;
+}
+
+async fn missing_event_stops_all_before_it_until_it_is_there_again(home: &Home) {
+    let head = home.write(&Story::new(1).tell(30)).await.next();
+    home.tamper("CREATE TABLE kept AS SELECT * FROM events WHERE position = 12").await;
+    home.tamper("DELETE FROM events WHERE position = 12").await;
+    let pace = Pace { retry: Duration::from_millis(100), ..Pace::default() };
+    let running = Running::at_pace(&home.views, with_users::<Picky>(), pace);
+    for name in ["count", "user"] {
+        assert_eq!(wait_for_stop(home, name).await, Position(12));
+        let error = status(home, name).await.error.unwrap();
+        assert_eq!(error, "position 12 is missing from the book");
+    }
+    assert_eq!(folded::<Count>(home).await, 12, "what lies before it is folded");
+    home.tamper(
+        "INSERT INTO events (position, event_id, aggregate_type, aggregate_id, event_type, event_version, payload,
+            metadata, workspace_id, workspace_sequence, control, narrows, commitments, recorded_at)
+         SELECT position, event_id, aggregate_type, aggregate_id, event_type, event_version, payload,
+            metadata, workspace_id, workspace_sequence, control, narrows, commitments, recorded_at FROM kept",
+    )
+    .await;
+    for name in ["count", "user"] {
+        while status(home, name).await.status == Status::Stopped {
+            tokio::task::yield_now().await;
+        }
+        wait_until(&home.views, name, head).await;
+    }
+    running.stop().await;
+    assert_eq!(folded::<Count>(home).await, head.0);
+}
+
+async fn event_that_cannot_be_read_stops_all_before_it(home: &Home) {
+    home.write(&Story::new(1).tell(30)).await;
+    home.tamper("UPDATE events SET commitments = '{}' WHERE position = 9").await;
+    let running = Running::start(&home.views, counting());
+    assert_eq!(wait_for_stop(home, "count").await, Position(9));
+    running.stop().await;
+    assert_eq!(folded::<Count>(home).await, 9);
+    let error = status(home, "count").await.error.unwrap();
+    assert!(error.contains("position 9"), "{error}");
 }

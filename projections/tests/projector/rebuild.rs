@@ -35,12 +35,12 @@ async fn rebuild_makes_the_same_and_leaves_nothing_behind(home: &Home) {
     let before = stored(&home.database).await;
     for model in standard() {
         let rebuilt = rebuilder(home).rebuild(model.name()).await.unwrap();
-        assert_eq!(rebuilt.version, version(1, 1));
+        assert_eq!(rebuilt.version, version(model.version(), 1));
     }
     assert!(stored(&home.database).await == before);
     assert_eq!(left_over(&home.database).await, 0);
     let versions: Vec<(i32,)> = all(&home.database, "SELECT version FROM projection_checkpoints").await;
-    assert!(versions.iter().all(|(version,)| *version == 10_001), "{versions:?}");
+    assert!(versions.iter().all(|(version,)| version % 10_000 == 1), "{versions:?}");
     // And what comes is folded into the new ones.
     home.write_together(&Story::new(2).tell(300)).await;
     home.caught_up(standard).await;
