@@ -23,7 +23,9 @@ use crate::config::{Config, KeySource};
 use crate::credential::Pepper;
 use crate::doctor::Doctor;
 use crate::keys::Keys;
+use crate::limits::Limits as Allowances;
 use crate::outbound::{HostPortError, Limits, Outbound, OutboundError, Policy};
+use crate::strangers::Strangers;
 use crate::upstream::Upstreams;
 
 /// How many unwrapped data keys are kept in memory.
@@ -61,6 +63,10 @@ pub struct App {
     pub outbound: Outbound,
     /// What is well here and what isn't.
     pub doctor: Doctor,
+    /// How much one caller or address may ask.
+    pub allowances: Arc<Allowances>,
+    /// What is refused before anybody is known.
+    pub strangers: Arc<Strangers>,
     /// Fires when no new connection is taken any more, and open ones are to end.
     pub draining: CancellationToken,
     /// Fires when the service stops.
@@ -155,6 +161,14 @@ impl App {
         );
         let calls =
             Calls::new(journal.clone(), authority.clone(), &vault, keys.clone(), scribe, clock.clone());
+        let allowances = Arc::new(Allowances::new(&config));
+        let strangers = Arc::new(Strangers::default());
+        tokio::spawn(look_after(
+            Arc::clone(&allowances),
+            Arc::clone(&strangers),
+            commands.clone(),
+            stop.clone(),
+        ));
         Ok(Arc::new(Self {
             config,
             clock,
@@ -171,6 +185,8 @@ impl App {
             upstreams,
             outbound,
             doctor,
+            allowances,
+            strangers,
             draining: CancellationToken::new(),
             stop,
             projecting,
@@ -181,10 +197,25 @@ impl App {
     /// Stops once no request is answered any more: every outcome is written, and the book is closed.
     pub async fn close(&self) {
         self.calls.settle().await;
+        self.strangers.finish(&self.commands).await;
         self.stop.cancel();
         self.projecting.wait().await;
         self.journal.close().await;
         self.journal.database().close().await;
+    }
+}
+
+/// What goes on beside all requests, until the service stops.
+async fn look_after(
+    allowances: Arc<Allowances>,
+    strangers: Arc<Strangers>,
+    commands: Commands,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = allowances.keep_small() => {}
+        () = strangers.tell(&commands) => {}
+        () = stop.cancelled() => {}
     }
 }
 

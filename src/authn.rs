@@ -7,17 +7,20 @@
 //! secret is wrong, are treated the same: one coalesced read of the head, because it may be younger
 //! than our state, and then one and the same 401.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures::future::LocalBoxFuture;
-use tollbook_aggregates::access::{Asker, Caller};
+use tollbook_aggregates::AuthenticationFailure;
+use tollbook_aggregates::access::{Asker, Caller, World as _};
 
 use crate::app::App;
 use crate::authority::{Authority, Live};
 use crate::credential::{Credential, Digest, Kind, Pepper};
+use crate::limits::Subject;
 use crate::problem::Problem;
 
 /// How long an unknown credential may wait for the head.
@@ -35,14 +38,55 @@ impl FromRequest for Authenticated {
         let app = request.app_data::<Data<App>>().cloned();
         let presented = bearer(request.headers())
             .and_then(|presented| credential_in_query(request.query_string()).map_or(Ok(presented), Err));
-        // As the connection has it: what a proxy says of the client is not looked at here.
-        let address = request.peer_addr().map(|peer| peer.ip());
+        let peer = request.peer_addr();
+        let address = app.as_ref().map(|app| app.allowances.client(peer, request.headers()));
         Box::pin(async move {
-            let app = app.ok_or_else(Problem::internal)?;
-            let credential = presented?;
-            let asker = authenticate(&app.authority, &app.pepper, &credential).await?;
-            Ok(Self(Asker { address, ..asker }))
+            let (Some(app), Some(address)) = (app, address) else { return Err(Problem::internal()) };
+            // Before anything is computed or looked up for an address that does nothing but fail.
+            app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
+            let asker = match presented {
+                Ok(credential) => authenticate(&app.authority, &app.pepper, &credential).await,
+                Err(problem) => Err(problem),
+            };
+            let asker = asker.inspect_err(|problem| count(&app, address, problem))?;
+            app.allowances.admit(subject(&app, asker.caller)).map_err(Problem::too_many)?;
+            Ok(Self(Asker { address: Some(address), ..asker }))
         })
+    }
+}
+
+/// Counts a refusal for the book; and, where a credential was tried that is none, against its address. That
+/// there was none costs nothing: clients ask so to learn what they need.
+fn count(app: &App, address: IpAddr, problem: &Problem) {
+    let how = match problem.code.as_str() {
+        "credential.missing" => AuthenticationFailure::Missing,
+        "credential.malformed" | "credential.scheme" => AuthenticationFailure::Malformed,
+        "credential.in_query" => AuthenticationFailure::InQuery,
+        "credential.twice" => AuthenticationFailure::Twice,
+        "credential.unknown" => AuthenticationFailure::Unknown,
+        // Ours: the book can't be read.
+        _ => return,
+    };
+    if how != AuthenticationFailure::Missing {
+        app.allowances.refused(address);
+    }
+    app.strangers.refused(address, how);
+}
+
+/// Whose allowances a caller takes from.
+fn subject(app: &App, caller: Caller) -> Subject {
+    match caller {
+        Caller::ApiKey(id) => {
+            let holder = |live: &Live| live.api_key(id).grant().map(|grant| grant.user_id.0);
+            let user = if app.allowances.knows_users() { app.authority.look(holder) } else { None };
+            Subject { key: Some(id.0), user, session: None }
+        }
+        Caller::Operator(id) => Subject { key: Some(id.0), ..Subject::default() },
+        Caller::Session(id) => Subject { session: Some(id.0), ..Subject::default() },
+        Caller::SignIn(id) => {
+            let person = |live: &Live| live.sign_in(id).grant().map(|grant| grant.user_id.0);
+            Subject { user: app.authority.look(person), ..Subject::default() }
+        }
     }
 }
 

@@ -9,7 +9,6 @@
 //! `tests/cli` that runs the binary.
 
 mod audit;
-mod auth;
 mod bootstrap;
 mod client;
 mod completions;
@@ -21,11 +20,13 @@ mod failure;
 mod fields;
 mod key;
 mod loadout;
+mod login;
+mod logout;
 mod migrate;
 mod openapi;
 mod output;
 mod patience;
-mod private_file;
+mod private_dir;
 mod projection;
 mod resolve;
 mod secret_input;
@@ -34,6 +35,9 @@ mod server;
 mod service_file;
 mod session;
 mod settings;
+mod state;
+mod status;
+mod stores;
 mod url_text;
 mod workspace;
 
@@ -80,6 +84,12 @@ enum Command {
     Openapi,
     /// Print a completion script for a shell.
     Completions(completions::Completions),
+    /// Sign in to a service, for the commands that follow.
+    Login(login::Login),
+    /// Forget the credential that is kept for a service.
+    Logout(logout::Logout),
+    /// Show who is signed in, where, and from which store the credential comes.
+    Status(status::Status),
     /// Workspaces: the tenants.
     Workspace(workspace::Workspace),
     /// Tool servers: the MCP servers of a workspace.
@@ -146,6 +156,9 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Openapi => openapi::run(context),
         Command::Completions(completions) => completions.run(context, &mut Cli::command()),
+        Command::Login(login) => login.run(context).await,
+        Command::Logout(logout) => logout.run(context),
+        Command::Status(status) => status.run(context).await,
         Command::Workspace(workspace) => workspace.run(context).await,
         Command::Server(server) => server.run(context).await,
         Command::Loadout(loadout) => loadout.run(context).await,

@@ -3,15 +3,20 @@
 //! Every setting is a key in `tollbook.toml`, an environment variable `TOLLBOOK_…` and a flag, in
 //! rising priority. All of them stand in one table, [`KEYS`].
 
+mod rate;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use tollbook_journal::DatabaseUrl;
 use url::Url;
+
+pub use rate::{Limit, Rate};
 
 /// A setting that there is.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,12 @@ keys! {
     "pepper_file" "" false "the file that holds it (default: pepper in the data directory, made at first start)";
     "allow_private_upstreams" "" false "may tool servers lie on private addresses? (default: while listening on loopback only)";
     "upstream_exceptions" "" false "host:port of tool servers that are allowed all the same, separated by commas";
+    "trusted_proxies" "" false "addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas";
+    "limit_address" "100000/s" false "how many requests an address (a /64 of IPv6) may make: off, 100/s, 300/m, 100/s burst 500";
+    "limit_key" "100000/s" false "how many requests an API key may make, as limit_address";
+    "limit_user" "off" false "how many requests a person may make with all their keys, as limit_address";
+    "limit_session" "100000/s" false "how many requests a session's own token may make, as limit_address";
+    "limit_failures" "300/m" false "how many refused credentials an address may send before it is turned away, as limit_address";
     "body_limit" "1048576" false "the largest request body, in bytes";
     "session_default_expires_in" "28800" false "how long a session lasts when nobody says, in seconds";
     "session_max_expires_in" "2592000" false "how long a session may last, in seconds";
@@ -76,6 +87,10 @@ pub struct Config {
     pub allow_private_upstreams: bool,
     /// `host:port` of tool servers that are allowed all the same.
     pub upstream_exceptions: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How much one of them may ask.
+    pub limits: Rates,
     /// The largest request body, in bytes.
     pub body_limit: usize,
     /// How long a session lasts when nobody says.
@@ -92,6 +107,21 @@ pub struct Config {
     pub log: String,
     /// Is it logged as JSON?
     pub log_json: bool,
+}
+
+/// Limits, by whose they are; `None` where there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rates {
+    /// Of an address: requests.
+    pub address: Option<Rate>,
+    /// Of an API key, or an operator's credential: requests.
+    pub key: Option<Rate>,
+    /// Of a person: requests, by all their keys.
+    pub user: Option<Rate>,
+    /// Of a session, by its own token: requests.
+    pub session: Option<Rate>,
+    /// Of an address: credentials that were refused.
+    pub failures: Option<Rate>,
 }
 
 /// Where a key comes from.
@@ -269,6 +299,14 @@ impl Given {
                         .collect()
                 })
                 .unwrap_or_default(),
+            trusted_proxies: self.trusted_proxies()?,
+            limits: Rates {
+                address: self.limit("limit_address")?,
+                key: self.limit("limit_key")?,
+                user: self.limit("limit_user")?,
+                session: self.limit("limit_session")?,
+                failures: self.limit("limit_failures")?,
+            },
             body_limit: self.parse("body_limit", "a whole number of bytes")?.unwrap_or(1 << 20),
             session_default_expires_in: self.seconds("session_default_expires_in", 28_800)?,
             session_max_expires_in: self.seconds("session_max_expires_in", 2_592_000)?,
@@ -282,6 +320,27 @@ impl Given {
                 .parse::<LogFormat>("log_format", "text or json")?
                 .is_some_and(|format| format.json),
         })
+    }
+
+    fn limit(&self, name: &'static str) -> Result<Option<Rate>, ConfigError> {
+        let default = KEYS.iter().find(|key| key.name == name).and_then(|key| key.default.parse().ok());
+        Ok(self.parse::<Limit>(name, rate::WANTED)?.or(default).and_then(|Limit(rate)| rate))
+    }
+
+    /// Networks, or addresses: those are networks of one.
+    fn trusted_proxies(&self) -> Result<Vec<IpNet>, ConfigError> {
+        let name = "trusted_proxies";
+        let Some((list, origin)) = self.0.get(name) else { return Ok(Vec::new()) };
+        let wanted = "addresses or networks, such as 10.0.0.0/8, separated by commas";
+        let network = |item: &str| {
+            let address = || item.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+            item.parse().ok().or_else(address)
+        };
+        let items = list.expose_secret().split(',').map(str::trim).filter(|item| !item.is_empty());
+        items
+            .map(|item| network(item).ok_or(()))
+            .collect::<Result<_, ()>>()
+            .map_err(|()| ConfigError::Invalid { key: name, origin: origin.clone(), wanted })
     }
 
     fn public_url(&self, listen: SocketAddr) -> Result<Url, ConfigError> {

@@ -98,7 +98,14 @@ pub async fn edge(
     let open = app.as_ref().map(|app| app.calls.open().token());
     REQUEST_ID
         .scope(id.clone(), async move {
-            let mut response = next.call(request).await?.map_into_boxed_body();
+            let refused = app.as_ref().and_then(|app| {
+                let address = app.allowances.client(request.peer_addr(), request.headers());
+                app.allowances.request(address).err()
+            });
+            let mut response = match refused {
+                Some(limit) => request.into_response(Problem::too_many(limit).error_response()),
+                None => next.call(request).await?.map_into_boxed_body(),
+            };
             if let Some(problem) = refusal(response.response(), method.as_str(), &path) {
                 response = response.into_response(problem.error_response());
             }

@@ -4,10 +4,12 @@
 //! Two audiences: a problem is for the client and never holds a secret, an upstream's words or the
 //! database's; what an operator needs to know is logged where it is handled.
 
+mod guidance;
+
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use tollbook_aggregates::access::Denial;
@@ -16,6 +18,7 @@ use utoipa::ToSchema;
 
 use crate::authority::NotCaughtUp;
 use crate::book::ComposeError;
+use crate::limits::TooMany;
 use crate::redaction::scrub_text;
 
 tokio::task_local! {
@@ -68,10 +71,18 @@ pub struct Remediation {
     pub url: Option<String>,
 }
 
+impl Remediation {
+    /// In words alone.
+    pub fn in_words(action: &str) -> Self {
+        guidance::in_words(action)
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct Headers {
     retry_after: Option<Duration>,
     challenge: Option<String>,
+    limit: Option<TooMany>,
 }
 
 impl Problem {
@@ -97,6 +108,16 @@ impl Problem {
         let command = command.map(ToOwned::to_owned);
         self.remediation = Some(Remediation { action: action.to_owned(), command, url: None });
         self
+    }
+
+    fn guided(mut self, remediation: Remediation) -> Self {
+        self.remediation = Some(remediation);
+        self
+    }
+
+    /// The caller may not, whoever they are; never without what a person can do about it.
+    pub fn forbidden(code: &str, detail: impl Into<String>, remediation: Remediation) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, "Not allowed", detail).guided(remediation)
     }
 
     /// With its place in the book.
@@ -156,6 +177,19 @@ impl Problem {
         problem.retry_after(retry_after)
     }
 
+    /// More was asked than is allowed (RFC 6585, section 4; draft-ietf-httpapi-ratelimit-headers-10).
+    pub fn too_many(limit: TooMany) -> Self {
+        let detail = match limit.limit {
+            "failures" => "Too many credentials from this address were refused.".to_owned(),
+            whose => format!("Too many requests of this {whose}."),
+        };
+        let mut problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "limit.exceeded", "Too many requests", detail)
+                .retry_after(limit.retry_after);
+        problem.headers.limit = Some(limit);
+        problem
+    }
+
     /// Something that must not happen did; the cause has been logged.
     pub fn internal() -> Self {
         let detail = "Something went wrong on our side. The log has the cause under this request id.";
@@ -171,28 +205,20 @@ impl Problem {
         };
         Self::new(StatusCode::UNAUTHORIZED, code, "A valid credential is needed", detail)
             .challenge(challenge.to_owned())
-            .remedy(
-                "Send `Authorization: Bearer` with an API key that is in force; a member makes one, or an admin resets it.",
-                Some("export TOLLBOOK_API_KEY=tbk_key_…"),
-            )
+            .guided(guidance::credential(code))
     }
 
     /// The caller may not (RFC 6750, section 3.1).
     pub fn insufficient_scope(scope: &str) -> Self {
         let detail = format!("This credential does not carry `{scope}`.");
-        Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "Not allowed", detail)
+        Self::forbidden("insufficient_scope", detail, guidance::scope(scope))
             .challenge(format!(r#"Bearer realm="tollbook", error="insufficient_scope", scope="{scope}""#))
-            .remedy("Ask an admin of the workspace for a role or a key that carries it.", None)
     }
 
     /// Why something was refused; `scope` is what the caller would have needed.
     pub fn denied(denial: Denial, scope: &str) -> Self {
-        let forbidden =
-            |code: &str, detail: &str| Self::new(StatusCode::FORBIDDEN, code, "Not allowed", detail);
-        let ended = |detail: &str| {
-            forbidden("session.ended", detail)
-                .remedy("Make a new session.", Some("tollbook session create --loadout LOADOUT"))
-        };
+        let forbidden = |code: &str, detail: &str| Self::forbidden(code, detail, guidance::denied(denial));
+        let ended = |detail: &str| forbidden("session.ended", detail);
         match denial {
             Denial::NotFound => Self::not_found("resource"),
             Denial::CredentialRevoked => {
@@ -204,14 +230,12 @@ impl Problem {
             Denial::AddressRefused => forbidden(
                 "credential.address",
                 "This credential, or the one that the session was made with, is not for this address.",
-            )
-            .remedy("Use it from an address that it is for, or make one that is for this address.", None),
+            ),
             Denial::RoleTooLow => Self::insufficient_scope(scope),
             Denial::OutsideNarrowing => forbidden(
                 "credential.narrowed",
                 "This credential, or the one that the session was made with, is narrowed to other tool servers or loadouts.",
-            )
-            .remedy("Use a key that reaches them.", None),
+            ),
             Denial::SessionRevoked => ended("The session was revoked."),
             Denial::SessionExpired => ended("The session has expired."),
             Denial::MakerCredentialRevoked => {
@@ -224,20 +248,14 @@ impl Problem {
             Denial::WorkspaceEnded => ended("The workspace has ended."),
             Denial::LoadoutRemoved => ended("The session's loadout was removed."),
             Denial::CallsUsedUp => ended("The session's calls are used up."),
-            Denial::NotInLoadout => forbidden(
-                "tool.not_in_loadout",
-                "The tool is not in the session's loadout.",
-            )
-            .remedy(
-                "Call a tool of the loadout, or make a loadout version that has it and a session on that.",
-                None,
-            ),
+            Denial::NotInLoadout => {
+                forbidden("tool.not_in_loadout", "The tool is not in the session's loadout.")
+            }
             Denial::ToolServerRemoved => forbidden("tool_server.removed", "The tool's server was removed."),
             Denial::ToolChanged => forbidden(
                 "tool.changed",
                 "The tool's definition is no longer the one that the loadout pinned.",
-            )
-            .remedy("Look at the change, and make a new version of the loadout to accept it.", None),
+            ),
         }
     }
 }
@@ -256,7 +274,14 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         if let Some(after) = self.headers.retry_after {
-            response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
+            response.insert_header((header::RETRY_AFTER, whole_seconds(after).to_string()));
+        }
+        if let Some(TooMany { limit, rate, retry_after }) = self.headers.limit {
+            let (quota, window) = (rate.count, rate.window.as_secs());
+            let policy = format!("\"{limit}\";q={quota};w={window}");
+            let left = format!("\"{limit}\";r=0;t={}", whole_seconds(retry_after));
+            response.insert_header((HeaderName::from_static("ratelimit-policy"), policy));
+            response.insert_header((HeaderName::from_static("ratelimit"), left));
         }
         if let Some(challenge) = &self.headers.challenge
             && let Ok(value) = HeaderValue::from_str(challenge)
@@ -267,6 +292,11 @@ impl ResponseError for Problem {
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.body(serde_json::to_string(self).unwrap_or_default())
     }
+}
+
+/// Never too few: who comes back then is let in.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 impl From<ReadError> for Problem {

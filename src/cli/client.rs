@@ -13,11 +13,11 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::problem::Problem;
 
-use super::auth::SignedIn;
 use super::failure::Failure;
 use super::fields::{list_of, text_of};
 use super::output::plain;
 use super::patience::patiently;
+use super::stores::SignedIn;
 
 /// A tool call may take a minute, and its answer comes behind that.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -53,6 +53,11 @@ impl Client {
             .build()
             .map_err(|error| Failure::failed(format!("no HTTP client can be made: {error}")))?;
         Ok(Self { http, base, secret, timeout: TIMEOUT })
+    }
+
+    /// The service.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// For what takes as long as there is much of it.

@@ -8,11 +8,12 @@ use url::Url;
 
 use crate::config::{Config, Given};
 
-use super::auth::{self, SignedIn};
 use super::client::Client;
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, plain};
 use super::settings::Settings;
+use super::state::StateFile;
+use super::stores::{Holder, SignedIn, Stores};
 
 /// Where a service listens that nobody configured.
 const DEFAULT_URL: &str = "http://127.0.0.1:7070";
@@ -20,7 +21,8 @@ const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 const EVERYWHERE: &str = "Everywhere";
 
 /// What lies in the data directory, and how it is found.
-const DATA_DIR: &str = "Where keys, the CLI's credential and, on SQLite, the book lie [env: TOLLBOOK_DATA_DIR] [default: ./tollbook-data]";
+const DATA_DIR: &str =
+    "Where keys and, on SQLite, the book lie [env: TOLLBOOK_DATA_DIR] [default: ./tollbook-data]";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -74,23 +76,72 @@ impl Context {
         self.global.config.as_deref()
     }
 
-    /// The data directory.
-    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
-        Ok(self.config(&Settings::default())?.data_dir)
-    }
-
     /// A client with the API key of whoever runs this.
     pub(super) fn client(&self) -> Result<(Client, SignedIn), Failure> {
-        self.signed_in(auth::api_key)
+        self.signed_in(Holder::Member)
     }
 
     /// A client with the operator's credential.
     pub(super) fn operator(&self) -> Result<(Client, SignedIn), Failure> {
-        self.signed_in(auth::operator_key)
+        self.signed_in(Holder::Operator)
+    }
+
+    /// A client with either; the member's first.
+    pub(super) fn whoever(&self) -> Result<(Client, SignedIn, Holder), Failure> {
+        let asked_for = self.asked_for()?;
+        let stores = self.stores()?;
+        for holder in [Holder::Member, Holder::Operator] {
+            if let Some(signed_in) = stores.find(holder, asked_for.as_ref())? {
+                return Ok((Self::client_for(asked_for, &signed_in)?, signed_in, holder));
+            }
+        }
+        Err(not_signed_in(&stores, Holder::Member, asked_for.as_ref())?)
+    }
+
+    /// Where credentials are looked for and kept.
+    pub(super) fn stores(&self) -> Result<Stores, Failure> {
+        Ok(Stores::new(self.state_dir()?.as_deref().map(StateFile::at)))
+    }
+
+    /// The directory of `state.json`: `TOLLBOOK_STATE_DIR`; or the data directory, when one is named and has
+    /// one, as `tollbook demo` leaves it; or `~/.tollbook`. None without a home.
+    fn state_dir(&self) -> Result<Option<PathBuf>, Failure> {
+        let absolute = |variable: &str| {
+            let dir = std::env::var_os(variable).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+            match dir {
+                Some(dir) if dir.is_relative() => {
+                    Err(Failure::usage(format!("{variable} must be an absolute path: `{}`", dir.display())))
+                }
+                dir => Ok(dir),
+            }
+        };
+        if let Some(dir) = absolute("TOLLBOOK_STATE_DIR")? {
+            return Ok(Some(dir));
+        }
+        // One that merely lies here may have come with somebody else's files.
+        let given = self.given(&Settings::default())?;
+        let named =
+            given.shown().into_iter().any(|(name, _, origin)| name == "data_dir" && origin != "default");
+        if named {
+            let dir = given.config()?.data_dir;
+            if StateFile::at(&dir).is_there() {
+                return Ok(Some(dir));
+            }
+        }
+        Ok(absolute("HOME")?.map(|home| home.join(".tollbook")))
+    }
+
+    /// The service to sign in to.
+    pub(super) fn service(&self, named: Option<Url>) -> Result<Url, Failure> {
+        let url = match named {
+            Some(url) => Some(url),
+            None => self.asked_for()?,
+        };
+        url.map_or_else(default_url, Ok)
     }
 
     /// The service that was asked for. An empty variable is an unset one, as for every setting.
-    fn url(&self) -> Result<Option<Url>, Failure> {
+    pub(super) fn asked_for(&self) -> Result<Option<Url>, Failure> {
         if let Some(url) = &self.global.url {
             return Ok(Some(url.clone()));
         }
@@ -99,18 +150,37 @@ impl Context {
         variable.map(|url| Url::parse(&url).map_err(malformed)).transpose()
     }
 
-    fn signed_in(
-        &self,
-        credential: impl Fn(&Path, Option<&Url>) -> Result<SignedIn, Failure>,
-    ) -> Result<(Client, SignedIn), Failure> {
-        let asked_for = self.url()?;
-        let signed_in = credential(&self.data_dir()?, asked_for.as_ref())?;
-        let url = match (asked_for, &signed_in.url) {
-            (Some(url), _) => url,
-            (None, Some(url)) => url.clone(),
-            (None, None) => Url::parse(DEFAULT_URL).map_err(|error| Failure::failed(error.to_string()))?,
-        };
-        let client = Client::new(url, Some(signed_in.secret.clone()))?;
-        Ok((client, signed_in))
+    fn signed_in(&self, holder: Holder) -> Result<(Client, SignedIn), Failure> {
+        let asked_for = self.asked_for()?;
+        let stores = self.stores()?;
+        match stores.find(holder, asked_for.as_ref())? {
+            Some(signed_in) => Ok((Self::client_for(asked_for, &signed_in)?, signed_in)),
+            None => Err(not_signed_in(&stores, holder, asked_for.as_ref())?),
+        }
     }
+
+    fn client_for(asked_for: Option<Url>, signed_in: &SignedIn) -> Result<Client, Failure> {
+        let url = asked_for.or_else(|| signed_in.url.clone()).map_or_else(default_url, Ok)?;
+        Client::new(url, Some(signed_in.secret.clone()))
+    }
+}
+
+fn default_url() -> Result<Url, Failure> {
+    Url::parse(DEFAULT_URL).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// What to do about it. A credential is shown to the service that gave it, whatever else is asked for.
+fn not_signed_in(stores: &Stores, holder: Holder, service: Option<&Url>) -> Result<Failure, Failure> {
+    let variable = holder.variable();
+    let others = stores.services()?;
+    let to = service.map(|url| format!(" to {}", plain(url))).unwrap_or_default();
+    let server = service.map(|url| format!(" --server {}", plain(url))).unwrap_or_default();
+    let but = match (others.as_slice(), holder) {
+        ([], _) => String::new(),
+        (some, Holder::Member) => format!(" (what is kept is for {})", some.join(", ")),
+        (_, Holder::Operator) => " as operator".to_owned(),
+    };
+    Ok(Failure::not_signed_in(format!(
+        "not signed in{to}{but}: sign in with `tollbook login --with-api-key{server}`, or set {variable}"
+    )))
 }

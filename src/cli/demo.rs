@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use url::Url;
 
-use super::auth::Kept;
 use super::client::Client;
 use super::context::Context;
 use super::failure::Failure;
@@ -23,6 +22,8 @@ use super::output::{note, text};
 use super::resolve::Rooms;
 use super::service_file::ServiceFile;
 use super::settings::Settings;
+use super::state::StateFile;
+use super::stores::{CredentialStore as _, Found, Holder, Profile};
 use super::{bootstrap, fields};
 use walk::Walk;
 
@@ -55,8 +56,8 @@ impl Demo {
             )));
         };
         let (kept, fresh) = sign_in(&service, &host, &data_dir).await?;
-        let client = Client::new(service.url.clone(), Some(kept.api_key.clone().into()))?;
-        let rooms = Rooms { client, workspace: kept.workspace_id.clone() };
+        let client = Client::new(service.url.clone(), Some(kept.secret))?;
+        let rooms = Rooms { client, workspace: kept.workspace_id.unwrap_or_default() };
         rooms
             .client
             .get(&rooms.path(&[]), &[])
@@ -68,14 +69,19 @@ impl Demo {
 }
 
 /// The credential that an earlier walk left, or the first one of an empty book; and whether it was empty.
-async fn sign_in(service: &ServiceFile, host: &Client, data_dir: &Path) -> Result<(Kept, bool), Failure> {
-    if let Some(mut kept) = Kept::load(data_dir)? {
+async fn sign_in(service: &ServiceFile, host: &Client, data_dir: &Path) -> Result<(Found, bool), Failure> {
+    let file = StateFile::at(data_dir);
+    if let Some(mut found) = file.read(Holder::Member, None)? {
         // The same data directory, and a service that proved to be its own: it listens elsewhere now.
-        if kept.url != service.url {
-            kept.url = service.url.clone();
-            kept.save(data_dir)?;
+        if found.url.as_ref() != Some(&service.url) {
+            let operator = file.read(Holder::Operator, None)?;
+            file.remove(None)?;
+            found.url = Some(service.url.clone());
+            for (holder, found) in [(Holder::Operator, operator.as_ref()), (Holder::Member, Some(&found))] {
+                found.map_or(Ok(()), |found| keep(&file, service, holder, found))?;
+            }
         }
-        return Ok((kept, false));
+        return Ok((found, false));
     }
     let user = std::env::var("USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "you".to_owned());
     let founded = bootstrap::on(host, &user, WORKSPACE).await.map_err(|failure| {
@@ -87,21 +93,27 @@ async fn sign_in(service: &ServiceFile, host: &Client, data_dir: &Path) -> Resul
             data_dir.display()
         ))
     })?;
-    let kept = Kept {
-        url: service.url.clone(),
-        api_key: text_of(&founded, "api_key"),
-        operator_key: Some(text_of(&founded, "operator_key")),
-        workspace_id: text_of(&founded, "workspace_id"),
+    let found = |member| Found {
+        secret: text_of(&founded, member).into(),
+        url: Some(service.url.clone()),
+        workspace_id: Some(text_of(&founded, "workspace_id")),
     };
-    kept.save(data_dir)?;
-    Ok((kept, true))
+    keep(&file, service, Holder::Operator, &found("operator_key"))?;
+    let member = found("api_key");
+    keep(&file, service, Holder::Member, &member)?;
+    Ok((member, true))
+}
+
+fn keep(file: &StateFile, service: &ServiceFile, holder: Holder, found: &Found) -> Result<(), Failure> {
+    let (secret, workspace_id) = (found.secret.clone(), found.workspace_id.clone());
+    file.write(&Profile { url: service.url.clone(), holder, secret, workspace_id })
 }
 
 /// A kept credential that the book doesn't know: most likely the directory was half emptied.
 fn not_this_book(failure: &Failure, data_dir: &Path) -> Failure {
     Failure::not_signed_in(format!(
         "the credential in `{}` is not good for this book: {}",
-        Kept::path(data_dir).display(),
+        StateFile::at(data_dir).path().display(),
         failure.message()
     ))
 }

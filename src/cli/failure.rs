@@ -90,11 +90,16 @@ impl From<Problem> for Failure {
             _ => Exit::Failed,
         };
         let mut message = problem.detail;
+        let mut page = None;
         if let Some(remediation) = problem.remediation {
+            page = remediation.url;
             message = format!("{message} {}", remediation.action);
             if let Some(command) = remediation.command {
                 message = format!("{} `{command}`", message.trim_end_matches('.').to_owned() + ":");
             }
+        }
+        if let Some(url) = page {
+            message = format!("{message} ({url})");
         }
         // What an operator needs to find the cause in the log.
         if problem.status >= 500 {

@@ -5,11 +5,11 @@ use clap::Args;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::auth::SignedIn;
 use super::client::Client;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::text_of;
+use super::stores::SignedIn;
 
 /// How many things are looked at for one that fits.
 pub(super) const MOST: usize = 10_000;

@@ -6,7 +6,7 @@
 //! could read the keys as well.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 use super::client::Client;
 use super::failure::Failure;
-use super::private_file;
+use super::private_dir::PrivateDir;
+
+const FILE: &str = "service.json";
 
 /// A service that runs on this data directory.
 #[derive(Serialize, Deserialize)]
@@ -32,13 +34,15 @@ pub(super) struct ServiceFile {
 }
 
 impl ServiceFile {
-    fn path(data_dir: &Path) -> PathBuf {
-        data_dir.join("service.json")
+    fn dir(data_dir: &Path) -> Result<PrivateDir, Failure> {
+        let gone = || Failure::failed(format!("`{}` is gone", data_dir.display()));
+        PrivateDir::shared(data_dir)?.ok_or_else(gone)
     }
 
     /// What the last service left, running or not.
     pub(super) fn load(data_dir: &Path) -> Result<Option<Self>, Failure> {
-        let text = private_file::read(&Self::path(data_dir))?;
+        let Some(dir) = PrivateDir::shared(data_dir)? else { return Ok(None) };
+        let text = dir.read(FILE)?;
         // Damaged is as good as absent: the next service writes it anew.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
@@ -46,15 +50,15 @@ impl ServiceFile {
     /// Writes it.
     pub(super) fn save(&self, data_dir: &Path) -> Result<(), Failure> {
         let text = Zeroizing::new(serde_json::to_string(self).unwrap_or_default());
-        private_file::write(&Self::path(data_dir), &text)
+        Self::dir(data_dir)?.lock()?.write(FILE, &text)
     }
 
     /// Removes it, unless another service has written its own meanwhile.
     pub(super) fn remove(&self, data_dir: &Path) -> Result<(), Failure> {
-        let ours = Self::load(data_dir)?.is_some_and(|kept| kept.pid == self.pid);
-        if ours {
-            // Gone already is what we want.
-            let _ = std::fs::remove_file(Self::path(data_dir));
+        let dir = Self::dir(data_dir)?;
+        let locked = dir.lock()?;
+        if Self::load(data_dir)?.is_some_and(|kept| kept.pid == self.pid) {
+            locked.remove(FILE)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use actix_web::web::Payload;
 use futures::StreamExt as _;
 use url::{Host, Url};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Remediation};
 
 /// Refuses what a page of another site made a browser send (DNS rebinding): the specification asks
 /// for 403 on a bad `Origin`. A request without `Origin` comes from no page.
@@ -15,20 +15,22 @@ pub(super) fn same_site(headers: &HeaderMap, public: &Url) -> Result<(), Problem
     let host = hosts.next().and_then(|host| host.to_str().ok());
     let named = host.and_then(|host| Url::parse(&format!("http://{host}")).ok());
     if hosts.next().is_some() || !named.as_ref().is_some_and(|named| is_ours(named, public)) {
-        return Err(foreign("host.refused", "The `Host` header does not name this service."));
+        let remedy = "Use the session's URL as it was given, or the service's address.";
+        return Err(foreign("host.refused", "The `Host` header does not name this service.", remedy));
     }
     for origin in headers.get_all(header::ORIGIN) {
         let origin = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
         let ours = origin.is_some_and(|origin| origin.origin() == public.origin() || is_loopback(&origin));
         if !ours {
-            return Err(foreign("origin.refused", "The `Origin` header names another site."));
+            let remedy = "Call from a program, which sends no `Origin`, or from a page of this service.";
+            return Err(foreign("origin.refused", "The `Origin` header names another site.", remedy));
         }
     }
     Ok(())
 }
 
-fn foreign(code: &str, detail: &str) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, code, "Not allowed", detail)
+fn foreign(code: &str, detail: &str, remedy: &str) -> Problem {
+    Problem::forbidden(code, detail, Remediation::in_words(remedy))
 }
 
 /// The public name, or an address: an attacker's name can be made to lead here, an address can't.

@@ -7,7 +7,7 @@ use tollbook_aggregates::ToolServerId;
 use tollbook_aggregates::access::Denial;
 
 use crate::calls::{CallRefused, TargetError};
-use crate::problem::Problem;
+use crate::problem::{Problem, Remediation};
 use crate::reveal::RevealError;
 use crate::upstream::UpstreamError;
 
@@ -80,8 +80,9 @@ pub(super) fn call_refused(refused: CallRefused) -> Problem {
         CallRefused::Credential(denial) => Problem::denied(denial, CALL_TOOLS),
         CallRefused::NotForwarded { reason: "no_longer_permitted", position } => {
             let detail = "It was permitted, but not any more when it was to be forwarded.";
-            Problem::new(StatusCode::FORBIDDEN, "call.no_longer_permitted", "Not allowed", detail)
-                .recorded_at(position)
+            let remediation =
+                Remediation::in_words("Ask once more: the answer says what was taken away meanwhile.");
+            Problem::forbidden("call.no_longer_permitted", detail, remediation).recorded_at(position)
         }
         CallRefused::NotForwarded { reason, position } => {
             let detail = "It was permitted, but could not be forwarded in time. The tool was not called.";

@@ -17,11 +17,12 @@ pub(super) struct WriteRefusals;
 /// What an operation may answer, beside these, that asks a tool server.
 pub(super) struct UpstreamRefusals;
 
-const READ: [(&str, &str); 5] = [
+const READ: [(&str, &str); 6] = [
     ("400", "The request is malformed; `code` and `detail` say what and where"),
     ("401", "There is no credential, or none that is in force"),
     ("403", "The credential does not carry the scope that is named"),
     ("404", "There is no such thing, or it is somebody else's"),
+    ("429", "More was asked than is allowed; `Retry-After` says when to try again"),
     ("503", "The book cannot be reached for now; `Retry-After` says when to try again"),
 ];
 

@@ -1,19 +1,32 @@
 //! Which credential is sent, where, and what is told to whoever has none.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::machine::{Machine, Service, mode};
+use super::machine::{Machine, Ran, Service, mode};
 
-/// Signs the machine in, by the file.
-fn keep(machine: &Machine, service: &Service) {
+/// Signs the machine in, by `tollbook login`; answers with the key.
+fn keep(machine: &Machine, service: &Service) -> String {
     let founded = machine.run(&["bootstrap", "--user", "O", "--workspace", "W", "--json"]).json();
-    let kept =
-        json!({ "url": service.url, "api_key": founded["api_key"], "workspace_id": founded["workspace_id"] });
-    std::fs::write(machine.data("cli.json"), kept.to_string()).unwrap();
-    permit(&machine.data("cli.json"), 0o600);
+    let key = founded["api_key"].as_str().unwrap().to_owned();
+    login(machine, &service.url, &key).ok();
+    key
+}
+
+fn login(machine: &Machine, url: &str, key: &str) -> Ran {
+    let ran = machine.run_with(&["login", "--with-api-key", "--server", url], &format!("{key}\n"));
+    assert!(
+        key.len() < 60 || !(ran.out.contains(&key[20..]) || ran.err.contains(&key[20..])),
+        "it is printed"
+    );
+    ran
+}
+
+/// The file that is kept.
+fn file(machine: &Machine) -> PathBuf {
+    machine.path("home/.tollbook/state.json")
 }
 
 fn permit(path: &Path, mode: u32) {
@@ -23,7 +36,9 @@ fn permit(path: &Path, mode: u32) {
 #[test]
 fn who_is_not_signed_in_is_told_so_with_exit_code_3() {
     let mut machine = Machine::new();
-    assert!(machine.run(&["server", "list"]).fails(3).contains("TOLLBOOK_API_KEY"));
+    for command in [&["server", "list"][..], &["status"], &["projection", "list"]] {
+        assert!(machine.run(command).fails(3).contains("tollbook login --with-api-key"), "{command:?}");
+    }
     let service = machine.serve(&[]);
     let one =
         ["server", "list", "--workspace", "0197aaaa-0000-7000-8000-000000000001", "--url", &service.url];
@@ -32,10 +47,7 @@ fn who_is_not_signed_in_is_told_so_with_exit_code_3() {
     // Well formed, and nobody's.
     machine.set("TOLLBOOK_API_KEY", &stranger());
     let refused = machine.run(&one).fails(3);
-    assert!(
-        refused.contains("[credential.unknown]") && refused.contains("export TOLLBOOK_API_KEY"),
-        "{refused}"
-    );
+    assert!(refused.contains("[credential.unknown]") && refused.contains("tollbook login"), "{refused}");
 }
 
 /// A credential of another house.
@@ -54,24 +66,164 @@ fn a_kept_credential_is_sent_to_its_own_service_only() {
     elsewhere.set_nonblocking(true).unwrap();
     let url = format!("http://{}", elsewhere.local_addr().unwrap());
     assert!(machine.run(&["server", "list", "--url", &url]).fails(3).contains("is for"));
+    assert!(machine.run(&["status", "--url", &url]).fails(3).contains("login"));
     assert!(elsewhere.accept().is_err(), "nobody called there");
 }
 
 #[test]
-fn a_credential_file_that_others_can_read_is_tightened_and_a_link_is_refused() {
+fn who_signs_in_is_known_until_they_sign_out() {
+    let mut machine = Machine::new();
+    let service = machine.serve(&[]);
+    let key = keep(&machine, &service);
+    assert_eq!((mode(&file(&machine)), mode(file(&machine).parent().unwrap())), (0o600, 0o700));
+    let status = machine.run(&["status", "--json"]).json();
+    assert_eq!(status["store"], "file");
+    assert_eq!(status["place"], file(&machine).to_str().unwrap());
+    assert_eq!((&status["server"], &status["workspace"]), (&json!(service.url), &json!("W")));
+    assert_eq!((&status["credential"], &status["role"]), (&json!(key[..20]), &json!("owner")));
+    assert!(status["user_id"].is_string() && status["workspace_id"].is_string(), "{status:#}");
+    assert!(!status.to_string().contains(&key[20..]), "the prefix only");
+    machine.run(&["server", "list", "--url", &service.url]).ok();
+    machine.run(&["workspace", "list"]).ok();
+    // The environment goes first, and says so.
+    machine.set("TOLLBOOK_API_KEY", &key);
+    assert_eq!(machine.run(&["status", "--json"]).json()["store"], "environment");
+    machine.unset("TOLLBOOK_API_KEY");
+
+    assert!(machine.run(&["logout"]).ok().contains(&service.url));
+    assert!(!file(&machine).exists());
+    machine.run(&["status"]).fails(3);
+    machine.run(&["logout"]).ok();
+}
+
+#[test]
+fn nothing_is_kept_that_the_service_does_not_know() {
     let machine = Machine::new();
     let service = machine.serve(&[]);
-    keep(&machine, &service);
-    let file = machine.data("cli.json");
-    permit(&file, 0o644);
-    let ran = machine.run(&["server", "list", "--json"]);
-    assert!(ran.err.contains("warning") && ran.err.contains("0644"), "{}", ran.err);
-    ran.json();
-    assert_eq!(mode(&file), 0o600);
+    assert!(login(&machine, &service.url, &stranger()).fails(3).contains("[credential.unknown]"));
+    assert!(login(&machine, &service.url, "not a key").fails(3).contains("nothing was kept"));
+    assert!(login(&machine, "http://127.0.0.1:1", &stranger()).code == Some(1));
+    assert!(!file(&machine).exists());
+    // Never from an argument.
+    let key = stranger();
+    let refused = machine.run(&["login", "--with-api-key", &key]).fails(2);
+    assert!(refused.contains("standard input") && !refused.contains(&key[20..]), "{refused}");
+}
 
-    std::fs::rename(&file, machine.data("elsewhere.json")).unwrap();
-    std::os::unix::fs::symlink(machine.data("elsewhere.json"), &file).unwrap();
-    assert!(machine.run(&["server", "list"]).fails(1).contains("symbolic link"));
+#[test]
+fn operator_signs_in_beside_the_member() {
+    let machine = Machine::new();
+    let service = machine.serve(&[]);
+    let founded = machine.run(&["bootstrap", "--user", "O", "--workspace", "W", "--json"]).json();
+    for credential in ["operator_key", "api_key"] {
+        login(&machine, &service.url, founded[credential].as_str().unwrap()).ok();
+    }
+    machine.run(&["projection", "list"]).ok();
+    machine.run(&["server", "list"]).ok();
+}
+
+#[test]
+fn logins_to_two_services_at_the_same_time_are_both_kept() {
+    let machine = Machine::new();
+    let other = Machine::new();
+    let services = [machine.serve(&[]), other.serve(&[])];
+    let urls = services.each_ref().map(|service| service.url.as_str());
+    let keys = [&machine, &other].map(|of| {
+        let founded = of.run(&["bootstrap", "--user", "O", "--workspace", "W", "--json"]).json();
+        founded["api_key"].as_str().unwrap().to_owned()
+    });
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            for (url, key) in urls.iter().zip(&keys) {
+                let machine = &machine;
+                scope.spawn(move || login(machine, url, key).ok());
+            }
+        });
+        for url in urls {
+            let status = machine.run(&["status", "--json", "--url", url]).json();
+            assert_eq!(status["server"], url);
+            machine.run(&["logout", "--server", url]).ok();
+        }
+    }
+}
+
+/// Hardening 68, with the command, real files and a real service.
+#[test]
+fn state_file_that_somebody_else_may_have_touched_is_not_used() {
+    let machine = Machine::new();
+    let service = machine.serve(&[]);
+    let key = keep(&machine, &service);
+    let (file, home) = (file(&machine), machine.path("home"));
+    let dir = file.parent().unwrap();
+    for (path, wide, tight) in [(file.as_path(), 0o644, 0o600), (dir, 0o755, 0o700)] {
+        permit(path, wide);
+        let ran = machine.run(&["server", "list", "--json"]);
+        assert!(ran.err.contains("warning") && ran.err.contains(&format!("{wide:04o}")), "{}", ran.err);
+        ran.json();
+        assert_eq!(mode(path), tight);
+    }
+    permit(&home, 0o777);
+    assert!(machine.run(&["server", "list"]).fails(1).contains("everybody may write to"));
+    permit(&home, 0o700);
+    permit(dir, 0o777);
+    assert!(machine.run(&["status"]).fails(1).contains("everybody may write to"));
+    permit(dir, 0o700);
+    if rustix::process::geteuid().is_root() {
+        for path in [file.as_path(), dir] {
+            std::os::unix::fs::chown(path, Some(12345), None).unwrap();
+            assert!(machine.run(&["server", "list"]).fails(1).contains("belongs to user 12345"));
+            std::os::unix::fs::chown(path, Some(0), None).unwrap();
+        }
+    }
+    machine.run(&["server", "list"]).ok();
+
+    for (path, moved) in [(file.as_path(), machine.path("elsewhere.json")), (dir, machine.path("elsewhere"))]
+    {
+        std::fs::rename(path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, path).unwrap();
+        for command in [&["server", "list"][..], &["status"], &["logout"]] {
+            assert!(machine.run(command).fails(1).contains("symbolic link"), "{command:?}");
+        }
+        std::fs::remove_file(path).unwrap();
+        std::fs::rename(&moved, path).unwrap();
+    }
+    // Damaged: said, and left as it is, also by a new sign-in.
+    std::fs::write(&file, "{").unwrap();
+    assert!(machine.run(&["server", "list"]).fails(1).contains("damaged"));
+    assert!(login(&machine, &service.url, &key).fails(1).contains("damaged"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{");
+}
+
+#[test]
+fn state_directory_can_be_said_and_a_data_directory_that_is_named_has_its_own() {
+    let mut machine = Machine::new();
+    let service = machine.serve(&[]);
+    let key = keep(&machine, &service);
+    machine.set("TOLLBOOK_STATE_DIR", "state");
+    assert!(machine.run(&["status"]).fails(2).contains("absolute"));
+    let state = machine.path("state").to_str().unwrap().to_owned();
+    machine.set("TOLLBOOK_STATE_DIR", &state);
+    machine.run(&["status"]).fails(3);
+    login(&machine, &service.url, &key).ok();
+    assert!(machine.path("state/state.json").exists());
+    machine.unset("TOLLBOOK_STATE_DIR");
+    // As `tollbook demo` leaves it.
+    std::fs::rename(file(&machine), machine.data("state.json")).unwrap();
+    let place = machine.run(&["status", "--json"]).json()["place"].clone();
+    assert_eq!(place, machine.data("state.json").to_str().unwrap());
+    // One that merely lies in the current directory isn't used.
+    machine.unset("TOLLBOOK_DATA_DIR");
+    machine.run(&["status"]).fails(3);
+    // Without a home, the environment does.
+    machine.set("HOME", "");
+    assert!(
+        machine
+            .run_with(&["login", "--with-api-key", "--server", &service.url], &key)
+            .fails(1)
+            .contains("HOME")
+    );
+    machine.set("TOLLBOOK_API_KEY", &key);
+    machine.run(&["server", "list", "--url", &service.url]).ok();
 }
 
 #[test]

@@ -37,7 +37,7 @@ async fn it_walks_the_main_job_and_leaves_a_service_that_goes_on() {
     assert!(token.trim_end().ends_with('…'), "a whole token is printed: {token}");
     let url = machine.service_file()["url"].as_str().unwrap().to_owned();
     assert_eq!(fetch(&format!("{url}readyz")).await.0, 200);
-    for file in ["cli.json", "service.log"] {
+    for file in ["state.json", "service.log"] {
         assert_eq!(mode(&machine.data(file)), 0o600, "{file}");
     }
     let trail = machine.run(&["audit", "tail", "--json", "--type", "session.tool_denied"]).json();

@@ -62,7 +62,9 @@ impl Ran {
 
 impl Machine {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), environment: BTreeMap::new() }
+        let machine = Self { dir: tempfile::tempdir().unwrap(), environment: BTreeMap::new() };
+        let data_dir = machine.data("");
+        machine.with("TOLLBOOK_DATA_DIR", data_dir.to_str().unwrap().trim_end_matches('/'))
     }
 
     /// With this in the environment of everything that is started.
@@ -73,6 +75,10 @@ impl Machine {
 
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        self.environment.remove(name);
     }
 
     pub fn get(&self, name: &str) -> &str {
@@ -95,10 +101,11 @@ impl Machine {
     pub fn any_command(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).env_clear().envs(&self.environment);
-        for name in ["PATH", "HOME"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        if !self.environment.contains_key("HOME") {
+            command.env("HOME", self.path("home"));
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -22,14 +22,14 @@ async fn present(house: &TestHouse, credential: &str) -> Said {
 }
 
 /// The same credential with another secret: well formed, and wrong.
-fn with_another_secret(credential: &str) -> String {
+pub(super) fn with_another_secret(credential: &str) -> String {
     let known = Credential::parse(credential).expect("it is a credential");
     let forged = Credential::from_parts(known.kind(), known.id(), &[7; 32]).expect("it has the right shape");
     forged.expose().to_owned()
 }
 
 /// A well-formed credential that nobody was ever given.
-fn unknown(house: &TestHouse, kind: Kind) -> String {
+pub(super) fn unknown(house: &TestHouse, kind: Kind) -> String {
     Credential::mint(kind, house.app.random.as_ref()).expect("there is randomness").expose().to_owned()
 }
 

@@ -6,9 +6,9 @@
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
 //!    comes with the tree.
 //!
-//! Besides, what must hold of every write and list: `repetition`, `paging`. Each test prints its
-//! figures. The long forms are ignored here and run by `make faults`; how long, the environment says
-//! ([`figures::count`]).
+//! Besides, what must hold of every write and list: `repetition`, `paging`; and what one of many may ask:
+//! `limits`. Each test prints its figures. The long forms are ignored here and run by `make faults`; how
+//! long, the environment says ([`figures::count`]).
 
 mod book;
 mod canary;
@@ -20,6 +20,7 @@ mod exhausted;
 mod expiry;
 mod figures;
 mod furnished;
+mod limits;
 mod load;
 mod memory;
 mod outage;

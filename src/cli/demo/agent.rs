@@ -5,10 +5,10 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::cli::auth::SignedIn;
 use crate::cli::failure::Failure;
 use crate::cli::fields::text_of;
 use crate::cli::session::answer_of;
+use crate::cli::stores::SignedIn;
 
 const REVISION: &str = "2026-07-28";
 
