@@ -40,7 +40,7 @@ macro_rules! keys {
 
 keys! {
     "listen" "127.0.0.1:7070" false "the address and port to listen on";
-    "public_url" "" false "the URL that clients reach the service by (default: http:// and the listen address)";
+    "public_url" "" false "the URL that clients reach the service by (default: http:// and the listen address, unless that is every address)";
     "data_dir" "./tollbook-data" false "where keys, and the book when it is on SQLite, lie";
     "database_url" "" true "postgres://… puts the book on PostgreSQL";
     "migrate_database_url" "" true "the same database as the role that owns the tables";
@@ -164,6 +164,11 @@ pub enum ConfigError {
         /// What would fit.
         wanted: &'static str,
     },
+    /// The address to listen on is none that clients could be told.
+    #[error(
+        "the service is to listen on every address of this machine ({0}): set `public_url` to the URL that clients reach it by, such as http://tollbook.example:7070"
+    )]
+    NoPublicUrl(SocketAddr),
     /// Two settings say the same thing differently.
     #[error("the settings `{0}` and `{0}_file` exclude each other")]
     Both(&'static str),
@@ -349,6 +354,8 @@ impl Given {
             |origin: &str| ConfigError::Invalid { key: "public_url", origin: origin.to_owned(), wanted };
         let (text, origin) = match self.0.get("public_url") {
             Some((text, origin)) => (text.expose_secret().to_owned(), origin.as_str()),
+            // No client can connect to 0.0.0.0, and the URLs of sessions would say it.
+            None if listen.ip().is_unspecified() => return Err(ConfigError::NoPublicUrl(listen)),
             None => (format!("http://{listen}"), "default"),
         };
         let url = Url::parse(&text).map_err(|_| invalid(origin))?;

@@ -9,12 +9,16 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::redaction::Stderr;
 
+/// What the server's libraries say of themselves: each start and stop of a worker, and an error for each request
+/// that can't be parsed, which anybody can send. A filter that names one of them says otherwise.
+const HUSHED: &str = "actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h1::decoder=off";
+
 /// Starts logging what `filter` lets through. A second start changes nothing.
 ///
 /// # Errors
 /// When the filter isn't one.
 pub fn start(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
+    let filter = EnvFilter::try_new(format!("{HUSHED},{filter}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Stderr)

@@ -14,6 +14,7 @@ pub mod sqlite;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 pub use order::{Book, Speed};
 
@@ -96,13 +97,20 @@ pub struct Follower {
     pub error: Option<String>,
     /// Is it the one that is read?
     pub active: bool,
+    /// The replica that folds it and keeps others from it, if one does at this moment.
+    pub holder: Option<Uuid>,
 }
 
-pub(crate) const FOLLOWERS: &str = "
-    SELECT c.projection, c.version, c.position, c.status, c.error, a.version IS NOT NULL AS active
-    FROM projection_checkpoints c
-    LEFT JOIN projection_active a ON a.projection = c.projection AND a.version = c.version
-    ORDER BY c.projection, c.version";
+/// `now` is this database's word for the time as it is stored.
+pub(crate) fn followers(now: &str) -> String {
+    format!(
+        "SELECT c.projection, c.version, c.position, c.status, c.error, a.version IS NOT NULL AS active,
+            CASE WHEN c.held_until > {now} THEN c.holder END AS holder
+         FROM projection_checkpoints c
+         LEFT JOIN projection_active a ON a.projection = c.projection AND a.version = c.version
+         ORDER BY c.projection, c.version"
+    )
+}
 
 /// What was sealed and made with which keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

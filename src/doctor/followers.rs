@@ -1,5 +1,7 @@
 //! Who follows the book: projections and replicas.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use tollbook_journal::examine::Follower;
 use tollbook_journal::examine::postgres::Replica;
@@ -31,7 +33,10 @@ pub(super) fn projections(findings: &mut Findings, followers: &[Follower], head:
         } else {
             format!("at most {} behind", count(farthest))
         };
-        findings.ok("projections", format!("{} run, {reached}", some(read.len(), "projection")));
+        let holders: BTreeSet<_> = read.iter().filter_map(|follower| follower.holder).collect();
+        let by: Vec<_> = holders.iter().map(|holder| format!(", folded by {holder}")).collect();
+        findings
+            .ok("projections", format!("{} run, {reached}{}", some(read.len(), "projection"), by.concat()));
     }
     for follower in followers.iter().filter(|follower| !follower.active && follower.status == "building") {
         let Follower { projection, position, .. } = follower;
@@ -42,7 +47,8 @@ pub(super) fn projections(findings: &mut Findings, followers: &[Follower], head:
 /// Is it well?
 fn judge(findings: &mut Findings, follower: &Follower, lag: u64) -> bool {
     let Follower { projection, position, status, error, .. } = follower;
-    let at = format!("`{projection}` at position {position}, {} behind", count(lag));
+    let by = follower.holder.map_or_else(String::new, |holder| format!(", folded by {holder}"));
+    let at = format!("`{projection}` at position {position}, {} behind{by}", count(lag));
     if status == "stopped" {
         let why = error.as_deref().unwrap_or("it doesn't say why");
         let remedy = format!(

@@ -19,6 +19,19 @@ fn a_value_that_does_not_fit_is_named_with_where_it_came_from() {
 }
 
 #[test]
+fn a_service_on_every_address_must_be_told_the_url_that_clients_reach_it_by() {
+    let machine = Machine::new();
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let refused = machine.run(&["serve", "--listen", listen]).fails(2);
+        assert!(refused.contains(listen) && refused.contains("set `public_url`"), "{refused}");
+    }
+    let shown =
+        machine.run(&["config", "--json", "--listen", "0.0.0.0:7070", "--public-url", "https://t.example"]);
+    assert_eq!(shown.json()["public_url"]["value"], "https://t.example");
+    assert!(!machine.data("").exists(), "it wasn't started");
+}
+
+#[test]
 fn flags_go_before_the_environment_and_that_before_the_file() {
     // An empty variable is an unset one.
     let machine = Machine::new()

@@ -191,14 +191,15 @@ impl Service {
         }
     }
 
-    /// Waits until it logs a line with this in it.
-    pub fn logs(&self, what: &str) {
-        while !self
-            .log
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("never logged `{what}`"))
-            .contains(what)
-        {}
+    /// Waits until it logs a line with this in it; answers with all lines up to there.
+    pub fn logs(&self, what: &str) -> String {
+        let mut log = String::new();
+        while !log.lines().last().is_some_and(|line| line.contains(what)) {
+            let line = self.log.recv_timeout(PATIENCE);
+            log += &line.unwrap_or_else(|_| panic!("never logged `{what}`: {log}"));
+            log.push('\n');
+        }
+        log
     }
 
     /// The body of what it answers there.

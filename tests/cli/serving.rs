@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::machine::{Machine, mode};
+use super::machine::{Machine, Service, mode};
 use crate::house::CLUSTER;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +50,27 @@ fn a_port_that_is_taken_is_named_with_what_to_do() {
     let address = taken.local_addr().unwrap().to_string();
     let refused = machine.run(&["serve", "--listen", &address]).fails(1);
     assert!(refused.contains(&address) && refused.contains("--listen"), "{refused}");
+}
+
+/// Sends this to the service, and waits until it has closed the connection.
+fn send(service: &Service, request: &[u8]) {
+    let mut stream = TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
+    stream.write_all(request).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn a_request_that_cannot_be_parsed_is_no_error_in_the_log_unless_somebody_wants_to_see_it() {
+    let unparsable = b"GET / HTTP/1.1\r\nhost: \x00\r\n\r\n";
+    let machine = Machine::new();
+    let service = machine.serve(&[]);
+    send(&service, unparsable);
+    service.signal("TERM");
+    let log = service.logs("stopped");
+    assert!(!log.contains("actix"), "{log}");
+    let service = machine.serve(&["--log", "info,actix_http::h1::dispatcher=error"]);
+    send(&service, unparsable);
+    service.logs("actix_http::h1::dispatcher");
 }
 
 /// A tool server that takes requests and never answers them.

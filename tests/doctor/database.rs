@@ -2,9 +2,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tollbook_journal::Database;
 
-use super::{examine, on_postgres};
-use crate::house::CLUSTER;
+use super::{check, examine, on_postgres};
+use crate::house::{CLUSTER, TestHouse};
 
 #[test]
 fn an_installation_that_is_well_is_healthy_and_strictness_minds_its_warnings() {
@@ -194,4 +195,28 @@ async fn who_holds_the_append_lock_and_who_holds_them_up_are_named() {
     );
     sqlx::query("ROLLBACK").execute(&mut stuck).await.unwrap();
     examine(&machine, &[]).healthy().finds("append_lock", "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_door_says_the_same_and_says_it_again_for_a_second() {
+    let house = TestHouse::postgres().await;
+    let health = async || house.get("/v1/operator/health", &house.operator).await.expect(200);
+    let well = health().await;
+    assert_eq!(well["status"], "ok", "{well:#}");
+    check(&well, "triggers", "ok");
+    check(&well, "append_lock", "ok");
+    let Database::Postgres(pool) = house.app.journal.database() else { panic!("it is on PostgreSQL") };
+    let off = "ALTER TABLE events_p000002 DISABLE TRIGGER refuse_change";
+    sqlx::query(off).execute(pool).await.unwrap();
+    let disabled = Instant::now();
+    // Soon, and whoever asks meanwhile gets what was found before.
+    let ill = loop {
+        let told = health().await;
+        if told["status"] == "degraded" {
+            break told;
+        }
+        assert!(disabled.elapsed() < Duration::from_secs(10), "{told:#}");
+    };
+    assert!(check(&ill, "triggers", "failed").contains("`events_p000002`: disabled"));
+    house.stop().await;
 }

@@ -12,7 +12,7 @@ mod server;
 mod upkeep;
 
 use chrono::TimeDelta;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 pub use activity::{Activity, Backend};
 pub use durability::{Durability, Standby};
@@ -23,7 +23,7 @@ pub use roles::Roles;
 pub use server::{Server, SkewedClock};
 pub use upkeep::{HotTable, Upkeep};
 
-use super::{Extent, FOLLOWERS, Follower, Migrations, Now, Part, Sealed, Unseen};
+use super::{Extent, Follower, Migrations, Now, Part, Sealed, Unseen, followers};
 use crate::database::OpenError;
 use crate::schema;
 use asker::Asker;
@@ -92,12 +92,14 @@ async fn in_the_book(asker: &mut Asker, extent: Extent) -> InTheBook {
         roles: asker.ask(roles::look).await,
         guards: asker.ask(guards::look).await,
         growth: asker.ask(async |connection| growth::look(connection, extent).await).await,
-        followers: asker
-            .ask(async |connection| Ok(sqlx::query_as(FOLLOWERS).fetch_all(connection).await?))
-            .await,
+        followers: asker.ask(folded).await,
         replicas: asker.ask(replicas::look).await,
         sealed: asker.ask(sealed::look).await,
     }
+}
+
+async fn folded(connection: &mut PgConnection) -> Looked<Vec<Follower>> {
+    Ok(sqlx::query_as(&followers("clock_timestamp()")).fetch_all(connection).await?)
 }
 
 /// Seconds of the database, as a span of time.

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqlitePool;
 use tokio::time::timeout;
 
 use super::order::{Book, HOLE, MISNUMBERED, STRETCH, Speed, Stretch, unsigned};
-use super::{Extent, FOLLOWERS, Follower, KEKS, Migrations, Part, Sealed, Unseen, made, pepper};
+use super::{Extent, Follower, KEKS, Migrations, Part, Sealed, Unseen, made, pepper};
 use crate::schema::{self, SQLITE_BOOK};
 use crate::sqlite_book::SqliteBook;
 
@@ -135,7 +135,9 @@ async fn broken_triggers(readers: &SqlitePool) -> Result<Vec<String>, Unseen> {
 }
 
 async fn followers(views: &SqlitePool) -> Result<Vec<Follower>, Unseen> {
-    Ok(sqlx::query_as(FOLLOWERS).fetch_all(views).await?)
+    Ok(sqlx::query_as(&super::followers("CAST(unixepoch('subsec') * 1000000 AS INTEGER)"))
+        .fetch_all(views)
+        .await?)
 }
 
 async fn sealed(readers: &SqlitePool) -> Result<Sealed, Unseen> {
