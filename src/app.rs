@@ -25,6 +25,7 @@ use crate::doctor::Doctor;
 use crate::keys::Keys;
 use crate::limits::Limits as Allowances;
 use crate::outbound::{HostPortError, Limits, Outbound, OutboundError, Policy};
+use crate::replicas::{RegisterError, Replica};
 use crate::strangers::Strangers;
 use crate::upstream::Upstreams;
 
@@ -51,6 +52,8 @@ pub struct App {
     pub authority: Authority,
     /// Carrying out what callers ask for.
     pub commands: Commands,
+    /// This process among the replicas.
+    pub replica: Replica,
     /// Deciding and recording tool calls.
     pub calls: Arc<Calls>,
     /// The read models.
@@ -86,6 +89,9 @@ pub enum StartError {
     /// The book can't be followed.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// This process can't enter the register of replicas.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// The data directory can't be made.
     #[error("the data directory `{path}` cannot be used: {reason}")]
     DataDir {
@@ -159,8 +165,18 @@ impl App {
             scribe.clone(),
             clock.clone(),
         );
-        let calls =
-            Calls::new(journal.clone(), authority.clone(), &vault, keys.clone(), scribe, clock.clone());
+        let replica =
+            Replica::enter(journal.clone(), authority.clone(), scribe.clone(), clock.clone(), stop.clone())
+                .await?;
+        let calls = Calls::new(
+            journal.clone(),
+            authority.clone(),
+            &vault,
+            keys.clone(),
+            scribe,
+            replica.clone(),
+            clock.clone(),
+        );
         let allowances = Arc::new(Allowances::new(&config));
         let strangers = Arc::new(Strangers::default());
         tokio::spawn(look_after(
@@ -179,6 +195,7 @@ impl App {
             random,
             authority,
             commands,
+            replica,
             calls: Arc::new(calls),
             views,
             rebuilder,
@@ -198,6 +215,7 @@ impl App {
     pub async fn close(&self) {
         self.calls.settle().await;
         self.strangers.finish(&self.commands).await;
+        self.replica.leave().await;
         self.stop.cancel();
         self.projecting.wait().await;
         self.journal.close().await;

@@ -155,6 +155,17 @@ impl Scribe {
         Self { vault, replica }
     }
 
+    /// Which incarnation of the service it writes for.
+    pub const fn incarnation(&self) -> Uuid {
+        self.replica
+    }
+
+    /// The same for another incarnation.
+    #[must_use]
+    pub fn in_the_name_of(&self, replica: Uuid) -> Self {
+        Self { vault: Arc::clone(&self.vault), replica }
+    }
+
     /// Seals what is private and says who did it.
     ///
     /// # Errors

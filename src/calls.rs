@@ -6,6 +6,7 @@
 
 mod offered;
 mod open_call;
+mod outcome;
 mod targets;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tollbook_aggregates::access::{self, Asker, Denial, Permit, World as _};
 use tollbook_aggregates::{
@@ -24,10 +26,11 @@ use tollbook_journal::{
 };
 use tollbook_vault::Vault;
 
-use crate::authority::{Authority, Live};
+use crate::authority::{Authority, Live, NotCaughtUp};
 use crate::book::{Attribution, Draft, Scribe};
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::replicas::{Replica, Unsettled};
 use crate::upstream::Target;
 
 pub use offered::OfferedTool;
@@ -126,6 +129,7 @@ pub struct Calls {
     authority: Authority,
     vault: Arc<Vault>,
     scribe: Scribe,
+    replica: Replica,
     clock: Clock,
     targets: targets::Targets,
     offers: offered::Offers,
@@ -133,6 +137,8 @@ pub struct Calls {
     open: TaskTracker,
     /// Outcomes that aren't written yet; a graceful stop waits for them.
     outcomes: TaskTracker,
+    /// Fires when the service stops and no outcome comes any more.
+    settling: CancellationToken,
     /// Where outcomes are written: the threads that serve requests end before the service does.
     runtime: Handle,
 }
@@ -145,6 +151,7 @@ impl Calls {
         vault: &Arc<Vault>,
         keys: Keys,
         scribe: Scribe,
+        replica: Replica,
         clock: Clock,
     ) -> Self {
         Self {
@@ -152,8 +159,10 @@ impl Calls {
             offers: offered::Offers::new(journal.clone(), Arc::clone(vault)),
             vault: Arc::clone(vault),
             scribe,
+            replica,
             open: TaskTracker::new(),
             outcomes: TaskTracker::new(),
+            settling: CancellationToken::new(),
             runtime: Handle::current(),
             journal,
             authority,
@@ -168,8 +177,8 @@ impl Calls {
     pub async fn decide(self: &Arc<Self>, question: &Question) -> Result<OpenCall, CallRefused> {
         let open = self.open.token();
         let call_id: CallId = Clock::fresh_id();
-        let committed = self.record(question, call_id, Kind::Called).await?;
-        OpenCall::open(self, call_id, question, committed, open).await
+        let permitted = self.record(question, call_id, Kind::Called).await?;
+        OpenCall::open(self, call_id, question, permitted, open).await
     }
 
     /// Decides a call that somebody else carries out (`POST /v1/authorize`, `mode: record`).
@@ -177,8 +186,9 @@ impl Calls {
     /// # Errors
     /// The refusal, recorded where its variant says so.
     pub async fn authorize(&self, question: &Question) -> Result<Appended, CallRefused> {
-        let committed = self.record(question, Clock::fresh_id(), Kind::Authorized).await?;
-        Ok(committed.appended())
+        let permitted = self.record(question, Clock::fresh_id(), Kind::Authorized).await?;
+        permitted.unsettled.settled();
+        Ok(permitted.committed.appended())
     }
 
     /// Decides from memory, and records nothing (`mode: check`). At most a second old.
@@ -245,6 +255,7 @@ impl Calls {
 
     /// Waits until every outcome so far is written. Call it once nothing new is decided.
     pub async fn settle(&self) {
+        self.settling.cancel();
         self.outcomes.close();
         self.outcomes.wait().await;
     }
@@ -254,7 +265,7 @@ impl Calls {
         question: &Question,
         call_id: CallId,
         kind: Kind,
-    ) -> Result<Committed<Permit>, CallRefused> {
+    ) -> Result<Permitted, CallRefused> {
         let mut caught_up = false;
         let mut by_the_book = None;
         // By the book's clock it is at least this late; this replica's may be slow.
@@ -289,19 +300,33 @@ impl Calls {
                 }
                 Err(denial) => return Err(self.deny(question, call_id, &about, denial, fence).await),
                 Ok(permit) => {
-                    let ends = permit.not_after();
-                    match self.permit(question, call_id, kind, &about, permit, fence).await {
-                        Ok(committed) => return Ok(committed),
-                        Err(Refused::Stale { position }) => {
+                    let (ends, tenure) = (permit.not_after(), self.replica.tenure());
+                    let lease = tenure.until();
+                    let unsettled = tenure.begin(call_id, fence);
+                    let answer = self.permit(question, kind, &about, permit, fence, &unsettled).await;
+                    let refusal = match answer {
+                        Ok(committed) => return Ok(Permitted { committed, about, unsettled }),
+                        // Nobody knows whether it was written: `unsettled` has it found out.
+                        Err(other @ Refused::Unavailable { .. }) => return Err(refused(other)),
+                        Err(refusal) => refusal,
+                    };
+                    unsettled.settled();
+                    match refusal {
+                        Refused::Stale { position } => {
                             self.authority
                                 .catch_up(position.next(), CATCH_UP)
                                 .await
                                 .map_err(not_caught_up)?;
                         }
+                        Refused::Expired if kind == Kind::Called && lease < ends => {
+                            if !self.replica.renewed(lease, CATCH_UP).await {
+                                return Err(not_caught_up(NotCaughtUp));
+                            }
+                        }
                         // Asked again as of then, `access` says what it is that has expired.
-                        Err(Refused::Expired) => at_least = ends,
-                        Err(Refused::Exhausted) => by_the_book = Some(Denial::CallsUsedUp),
-                        Err(other) => return Err(refused(other)),
+                        Refused::Expired => at_least = ends,
+                        Refused::Exhausted => by_the_book = Some(Denial::CallsUsedUp),
+                        other => return Err(refused(other)),
                     }
                 }
             }
@@ -313,20 +338,22 @@ impl Calls {
     async fn permit(
         &self,
         question: &Question,
-        call_id: CallId,
         kind: Kind,
         about: &About,
         permit: Permit,
         fence: Position,
+        unsettled: &Unsettled,
     ) -> Result<Committed<Permit>, Refused> {
-        let (not_after, max_calls) = (permit.not_after(), permit.max_calls());
-        let call = tool_call(question, call_id, self.argument_digest(question, about).await?);
-        let event = match kind {
-            Kind::Called => called(call, Ok(&permit)),
-            Kind::Authorized => authorized(call, Ok(&permit)),
+        let tenure = unsettled.tenure();
+        let call = tool_call(question, unsettled.call_id(), self.argument_digest(question, about).await?);
+        let (event, not_after) = match kind {
+            // Others close the calls of a replica whose lease is over: none may be opened then.
+            Kind::Called => (called(call, Ok(&permit)), permit.not_after().min(tenure.until())),
+            Kind::Authorized => (authorized(call, Ok(&permit)), permit.not_after()),
         };
-        let budget = max_calls.map(|total| Budget { session_id: question.session_id.0, total });
-        let write = self.compose(question, about, &event, fence).await?;
+        let budget = permit.max_calls().map(|total| Budget { session_id: question.session_id.0, total });
+        let scribe = self.scribe.in_the_name_of(tenure.incarnation());
+        let write = compose(&scribe, question, about, &event, fence).await?;
         let append = Append {
             writes: vec![write],
             fence: Some(fence),
@@ -352,7 +379,7 @@ impl Calls {
             Err(error) => return refused(error),
         };
         let event = called(tool_call(question, call_id, digest), Err(denial));
-        let write = match self.compose(question, about, &event, decided_at).await {
+        let write = match compose(&self.scribe, question, about, &event, decided_at).await {
             Ok(write) => write,
             Err(error) => return refused(error),
         };
@@ -378,27 +405,35 @@ impl Calls {
             retry_after: Duration::from_secs(5),
         })
     }
+}
 
-    async fn compose(
-        &self,
-        question: &Question,
-        about: &About,
-        event: &SessionEvent,
-        decided_at: Position,
-    ) -> Result<tollbook_journal::Write, Refused> {
-        let invalid = |error: crate::book::ComposeError| Refused::Invalid(error.to_string());
-        let mut attribution =
-            Attribution::of(question.caller.caller, about.actor.clone(), about.role, &question.request_id);
-        attribution.decided_at = Some(decided_at);
-        let draft = Draft::new::<Session>(
-            about.workspace_id.0,
-            question.session_id.0,
-            Expected::Any,
-            std::slice::from_ref(event),
-        )
-        .map_err(invalid)?;
-        self.scribe.compose(draft, &attribution).await.map_err(invalid)
-    }
+async fn compose(
+    scribe: &Scribe,
+    question: &Question,
+    about: &About,
+    event: &SessionEvent,
+    decided_at: Position,
+) -> Result<tollbook_journal::Write, Refused> {
+    let invalid = |error: crate::book::ComposeError| Refused::Invalid(error.to_string());
+    let mut attribution =
+        Attribution::of(question.caller.caller, about.actor.clone(), about.role, &question.request_id);
+    attribution.decided_at = Some(decided_at);
+    let draft = Draft::new::<Session>(
+        about.workspace_id.0,
+        question.session_id.0,
+        Expected::Any,
+        std::slice::from_ref(event),
+    )
+    .map_err(invalid)?;
+    scribe.compose(draft, &attribution).await.map_err(invalid)
+}
+
+/// A permit that is durable.
+#[derive(Debug)]
+struct Permitted {
+    committed: Committed<Permit>,
+    about: About,
+    unsettled: Unsettled,
 }
 
 /// What a record says of the session beside the decision.
@@ -426,7 +461,7 @@ fn tool_call(question: &Question, call_id: CallId, argument_digest: Option<Strin
     }
 }
 
-fn not_caught_up(error: crate::authority::NotCaughtUp) -> CallRefused {
+fn not_caught_up(error: NotCaughtUp) -> CallRefused {
     CallRefused::Unavailable { reason: error.to_string(), retry_after: Duration::from_secs(1) }
 }
 

@@ -27,6 +27,7 @@ pub mod mcp;
 pub mod outbound;
 pub mod problem;
 pub mod redaction;
+pub mod replicas;
 pub mod reveal;
 pub mod sample;
 pub mod server;

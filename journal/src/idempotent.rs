@@ -1,10 +1,13 @@
 //! Answers that are kept for requests that are repeated.
 
+use sqlx::FromRow as _;
 use sqlx::types::chrono::{DateTime, Utc};
 
 use crate::database::Database;
 use crate::event::Position;
+use crate::lending::rows;
 use crate::read::ReadError;
+use crate::reading::postgres::LIMIT;
 use crate::reading::{failed, unsigned};
 
 /// What is kept of a request that was made with an idempotency key.
@@ -35,7 +38,9 @@ impl Database {
             Self::Postgres(pool) => {
                 let sql = "SELECT request_hash, position, answer FROM public.idempotency
                            WHERE scope = $1 AND key = $2 AND expires_at > clock_timestamp()";
-                sqlx::query_as(sql).bind(scope).bind(key).fetch_optional(pool).await.map_err(failed)?
+                let query = sqlx::query(sql).bind(scope).bind(key);
+                let found = rows(pool, LIMIT, query).await.map_err(failed)?;
+                found.first().map(Row::from_row).transpose().map_err(failed)?
             }
             Self::Sqlite(book) => {
                 let sql = "SELECT request_hash, position, answer FROM idempotency
@@ -58,7 +63,9 @@ impl Database {
             Self::Postgres(pool) => {
                 let sql = "UPDATE public.idempotency SET answer = $3
                            WHERE scope = $1 AND key = $2 AND answer IS NULL";
-                sqlx::query(sql).bind(scope).bind(key).bind(answer).execute(pool).await.map_err(failed)?;
+                rows(pool, LIMIT, sqlx::query(sql).bind(scope).bind(key).bind(answer))
+                    .await
+                    .map_err(failed)?;
             }
             Self::Sqlite(book) => {
                 let sql =

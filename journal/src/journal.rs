@@ -241,6 +241,14 @@ impl Journal {
         self.in_time(1, self.0.database.read_bodies(event_ids)).await
     }
 
+    /// How many units of its budget a session has used, as of now.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn budget_used(&self, session_id: Uuid) -> Result<u64, ReadError> {
+        self.0.database.read_budget(session_id).await
+    }
+
     /// What is kept of a request that was made with this key, if it hasn't expired.
     ///
     /// # Errors

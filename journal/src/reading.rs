@@ -1,5 +1,6 @@
 //! Reading the book: one face over both backends.
 
+mod budget;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
@@ -20,7 +21,7 @@ pub(crate) struct Rows {
 impl Database {
     pub(crate) async fn read_head(&self) -> Result<Position, ReadError> {
         match self {
-            Self::Postgres(pool) => postgres::head(&mut *pool.acquire().await.map_err(failed)?).await,
+            Self::Postgres(pool) => postgres::head_of(pool).await,
             Self::Sqlite(book) => sqlite::head(&mut *book.readers.acquire().await.map_err(failed)?).await,
         }
     }

@@ -1,23 +1,18 @@
 //! A call whose permit is durable, until its outcome is known.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tollbook_aggregates::access::{self, Permit};
-use tollbook_aggregates::{
-    CallId, CallOutcome, Completion, Private, Session, SessionEvent, SessionId, WorkspaceId,
-};
-use tollbook_journal::{Append, Committed, Expected, Position, Refused};
+use tollbook_aggregates::{CallId, CallOutcome, Completion, Private};
+use tollbook_journal::Position;
 
-use super::{About, CallRefused, Calls, Question, about};
-use crate::book::{Attribution, Draft};
+use super::outcome::Ending;
+use super::{CallRefused, Calls, Permitted, Question};
+use crate::book::Attribution;
 use crate::upstream::Target;
-
-/// How often, and how long apart, an outcome is tried while the book can't be written.
-const TRIES: u32 = 8;
-const APART: Duration = Duration::from_millis(250);
 
 /// The right to forward one call, once. It ends with one of its outcomes; dropped without one, it
 /// was cancelled.
@@ -28,9 +23,9 @@ pub struct OpenCall {
     target: Target,
     position: Position,
     cancelled: CancellationToken,
-    attribution: Attribution,
     since: Instant,
-    ended: bool,
+    /// What its outcome is written with; gone once it ended.
+    ending: Option<Ending>,
     /// As long as it lives, the service doesn't stop.
     _open: TaskTrackerToken,
 }
@@ -40,35 +35,40 @@ impl OpenCall {
         calls: &Arc<Calls>,
         call_id: CallId,
         question: &Question,
-        committed: Committed<Permit>,
+        permitted: Permitted,
         token: TaskTrackerToken,
     ) -> Result<Self, CallRefused> {
+        let Permitted { committed, about, unsettled } = permitted;
         let position = committed.appended().first;
         // Taken before the last look, so that no revocation falls between the two.
         let cancelled = calls.authority.cancellation(question.session_id);
         let at = calls.clock.now();
-        let (allowed, about) = calls.authority.look(|live| {
+        let allowed = calls.authority.look(|live| {
             let (caller, session) = (question.caller, question.session_id);
-            (access::call_tool(live, caller, session, &question.tool, at).is_ok(), about(live, question))
+            access::call_tool(live, caller, session, &question.tool, at).is_ok()
         });
-        let About { actor, role, workspace_id: workspace } = about.ok_or(CallRefused::UnknownSession)?;
-        let attribution = Attribution::of(question.caller.caller, actor, role, &question.request_id);
-        let not_forwarded = |reason: &'static str| {
-            let outcome = CallOutcome::NotForwarded { call_id, reason: reason.to_owned() };
-            calls.record_outcome(workspace, question.session_id, outcome, attribution.clone());
+        let ending = Ending {
+            workspace: about.workspace_id,
+            session: question.session_id,
+            permitted_at: position,
+            attribution: Attribution::of(question.caller.caller, about.actor, about.role, &question.request_id),
+            unsettled,
+        };
+        let not_forwarded = |ending: Ending, reason: &'static str| {
+            calls.record_outcome(ending, CallOutcome::NotForwarded { call_id, reason: reason.to_owned() });
         };
         let Ok(permit) = committed.redeem() else {
-            not_forwarded("too_late");
+            not_forwarded(ending, "too_late");
             return Err(CallRefused::NotForwarded { reason: "too_late", position });
         };
         if !allowed {
-            not_forwarded("no_longer_permitted");
+            not_forwarded(ending, "no_longer_permitted");
             return Err(CallRefused::NotForwarded { reason: "no_longer_permitted", position });
         }
         let target = match calls.targets.of(&calls.authority, permit.route().tool_server_id).await {
             Ok(target) => target,
             Err(error) => {
-                not_forwarded(error.code());
+                not_forwarded(ending, error.code());
                 return Err(error.into());
             }
         };
@@ -81,9 +81,8 @@ impl OpenCall {
             target,
             position,
             cancelled,
-            attribution,
             since,
-            ended: false,
+            ending: Some(ending),
             _open: token,
         })
     }
@@ -148,63 +147,17 @@ impl OpenCall {
     }
 
     fn record(&mut self, outcome: CallOutcome) {
-        self.ended = true;
-        let attribution = std::mem::take(&mut self.attribution);
-        let (workspace, session) = (self.permit.workspace_id(), self.permit.session_id());
-        self.calls.record_outcome(workspace, session, outcome, attribution);
+        if let Some(ending) = self.ending.take() {
+            self.calls.record_outcome(ending, outcome);
+        }
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.ending.is_some() {
             let completion = self.completion(0);
             self.record(CallOutcome::Cancelled { completion });
         }
-    }
-}
-
-impl Calls {
-    /// Queues an outcome: the answer to the client doesn't wait for it.
-    fn record_outcome(
-        self: &Arc<Self>,
-        workspace: WorkspaceId,
-        session: SessionId,
-        outcome: CallOutcome,
-        attribution: Attribution,
-    ) {
-        let calls = Arc::clone(self);
-        let write = async move {
-            let event = SessionEvent::from(outcome);
-            for attempt in 1..=TRIES {
-                let error = match calls.write_outcome(workspace, session, &event, &attribution).await {
-                    Ok(()) => return,
-                    Err(error @ Refused::Unavailable { .. }) if attempt < TRIES => error,
-                    Err(error) => {
-                        tracing::error!(%session, %error, "the outcome of a call could not be recorded");
-                        return;
-                    }
-                };
-                tracing::warn!(%session, %error, attempt, "the outcome of a call waits for the book");
-                tokio::time::sleep(APART * attempt).await;
-            }
-        };
-        self.outcomes.spawn_on(write, &self.runtime);
-    }
-
-    async fn write_outcome(
-        &self,
-        workspace: WorkspaceId,
-        session: SessionId,
-        event: &SessionEvent,
-        attribution: &Attribution,
-    ) -> Result<(), Refused> {
-        let invalid = |error: crate::book::ComposeError| Refused::Invalid(error.to_string());
-        let events = std::slice::from_ref(event);
-        let draft = Draft::new::<Session>(workspace.0, session.0, Expected::Any, events).map_err(invalid)?;
-        let write = self.scribe.compose(draft, attribution).await.map_err(invalid)?;
-        let append =
-            Append { writes: vec![write], fence: None, not_after: None, idempotency: None, budget: None };
-        self.journal.append(append).await.map(drop)
     }
 }

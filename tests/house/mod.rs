@@ -139,6 +139,11 @@ impl TestHouse {
         replica
     }
 
+    /// Where its book lies, if it is on `PostgreSQL`.
+    pub fn database_url(&self) -> Option<&str> {
+        self.home.database.as_deref()
+    }
+
     /// Stops it as an operator would.
     pub async fn stop(mut self) {
         if let Some(server) = self.server.take() {

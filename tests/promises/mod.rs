@@ -1,6 +1,7 @@
 //! The four promises of the house, each with tests that try to break it.
 //!
-//! 1. Nothing happens off the book: `outage`, `exhausted`, `crash`, `stop`, `stuck`.
+//! 1. Nothing happens off the book: `outage`, `exhausted`, `crash`, `stop`, `stuck`,
+//!    `orphans`.
 //! 2. No is no, at once: `race`, `crowd`, `expiry`, `skew`, `memory`, `credentials`.
 //! 3. Secrets stay in: `canary`, `panics`, `secret_types`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
@@ -23,6 +24,7 @@ mod furnished;
 mod limits;
 mod load;
 mod memory;
+mod orphans;
 mod outage;
 mod paging;
 mod panics;

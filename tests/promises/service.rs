@@ -186,8 +186,22 @@ impl Service {
 
     /// Asks it to stop, as an operator would.
     pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Stops the process where it is: it does nothing until [`Self::resume`].
+    pub(super) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on as if nothing had been.
+    pub(super) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
-        kill_process(id, Signal::TERM).expect("it can be signalled");
+        kill_process(id, signal).expect("it can be signalled");
     }
 
     /// Waits until it has ended by itself.

@@ -20,7 +20,7 @@ use tollbook_aggregates::{
     LoadoutCommand, LoadoutId, MadeWith, PinnedTool, Role, Session, SessionCommand, SessionId, ToolServer,
     ToolServerCommand, ToolServerId, User, UserCommand, UserId, Workspace, WorkspaceEvent, WorkspaceId,
 };
-use tollbook_journal::{Appended, Expected, INSTANCE, Position};
+use tollbook_journal::{Appended, Expected, INSTANCE, Position, Refused};
 
 /// The tool that everybody calls.
 pub(super) const TOOL: &str = "echo";
@@ -209,10 +209,22 @@ where
     Draft::new::<A>(workspace.0, id, Expected::NoStream, events).expect("it serializes")
 }
 
-/// Writes what nobody in particular decided.
+/// How often a set-up is tried while the book is too busy for it.
+const TRIES: usize = 20;
+
+/// Writes what nobody in particular decided. Many set-ups at once may be more than the book takes in time.
 pub(super) async fn write(app: &App, drafts: Vec<Draft>) -> Appended {
-    let written = app.commands.write_as_system(drafts).await;
-    written.unwrap_or_else(|problem| panic!("{problem}")).unwrap_or_else(|refused| panic!("{refused}"))
+    for _ in 1..TRIES {
+        match written(app, drafts.clone()).await {
+            Err(Refused::Unavailable { retry_after, .. }) => tokio::time::sleep(retry_after).await,
+            written => return written.unwrap_or_else(|refused| panic!("{refused}")),
+        }
+    }
+    written(app, drafts).await.unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+async fn written(app: &App, drafts: Vec<Draft>) -> Result<Appended, Refused> {
+    app.commands.write_as_system(drafts).await.unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// The call of an agent with the session's own token.

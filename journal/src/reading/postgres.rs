@@ -1,15 +1,17 @@
 //! Reading the book on `PostgreSQL`.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
-use sqlx::{Row, ValueRef};
+use sqlx::{FromRow, Row, ValueRef};
 use uuid::Uuid;
 
 use super::{Rows, failed, limited, span_end, undecodable, unsigned};
 use crate::backend::columns::number;
 use crate::commitments;
 use crate::event::{Body, Position, Recorded, Stream};
+use crate::lending::rows;
 use crate::read::{Filter, ReadError};
 
 /// `json` is fetched as the text that it is stored as.
@@ -17,12 +19,22 @@ const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequenc
     payload::text AS payload, metadata::text AS metadata, workspace_id, workspace_sequence, control, narrows,
     commitments::text AS commitments, recorded_at";
 
+/// Within this time a reader has its page, or is told that there is none.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
 const HEAD: &str =
     "SELECT coalesce((SELECT position + 1 FROM public.events ORDER BY position DESC LIMIT 1), 0) AS head";
 
 pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, ReadError> {
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(connection).await.map_err(failed)?;
     unsigned(head).map(Position).map_err(ReadError::Unavailable)
+}
+
+/// On any connection, within the time that every reader has.
+pub(super) async fn head_of(pool: &PgPool) -> Result<Position, ReadError> {
+    let rows = rows(pool, LIMIT, sqlx::query(HEAD)).await.map_err(failed)?;
+    let row = rows.first().ok_or_else(|| ReadError::Unavailable("no head".into()))?;
+    unsigned(row.try_get("head").map_err(failed)?).map(Position).map_err(ReadError::Unavailable)
 }
 
 /// One statement, so that events and head are of one snapshot, also when there are no events.
@@ -47,7 +59,7 @@ pub(super) async fn page(
     if let Some(types) = filter.event_types {
         query = query.bind(number(span_end(from).0)).bind(types);
     }
-    let rows = query.fetch_all(pool).await.map_err(failed)?;
+    let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
     let head = match rows.first() {
         Some(row) => unsigned(row.try_get("head").map_err(failed)?).map_err(ReadError::Unavailable)?,
         None => return Err(ReadError::Unavailable("a page without a head".into())),
@@ -85,14 +97,15 @@ pub(super) async fn stream(
          ORDER BY position LIMIT $4"
     );
     let query = sqlx::query(&sql).bind(stream.aggregate_type.as_ref()).bind(&stream.aggregate_id);
-    let rows = query.bind(number(from.0)).bind(limited(limit)).fetch_all(pool).await.map_err(failed)?;
+    let query = query.bind(number(from.0)).bind(limited(limit));
+    let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
     rows.iter().map(recorded).collect()
 }
 
 pub(super) async fn events(pool: &PgPool, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
     let positions: Vec<i64> = positions.iter().map(|position| number(position.0)).collect();
     let sql = format!("SELECT {COLUMNS} FROM public.events WHERE position = ANY($1) ORDER BY position");
-    let rows = sqlx::query(&sql).bind(positions).fetch_all(pool).await.map_err(failed)?;
+    let rows = rows(pool, LIMIT, sqlx::query(&sql).bind(positions)).await.map_err(failed)?;
     rows.iter().map(recorded).collect()
 }
 
@@ -109,9 +122,12 @@ pub(crate) async fn event(
 pub(super) async fn bodies(pool: &PgPool, event_ids: &[Uuid]) -> Result<Vec<Body>, ReadError> {
     let sql = "SELECT event_id, field, key_id, ciphertext FROM public.event_bodies
                WHERE event_id = ANY($1) ORDER BY event_id, field";
-    let rows = sqlx::query_as(sql).bind(event_ids).fetch_all(pool).await.map_err(failed)?;
-    let body = |(event_id, field, key_id, ciphertext)| Body { event_id, field, key_id, ciphertext };
-    Ok(rows.into_iter().map(body).collect())
+    let rows = rows(pool, LIMIT, sqlx::query(sql).bind(event_ids)).await.map_err(failed)?;
+    let body = |row: &PgRow| {
+        let (event_id, field, key_id, ciphertext) = FromRow::from_row(row)?;
+        Ok(Body { event_id, field, key_id, ciphertext })
+    };
+    rows.iter().map(body).collect::<Result<_, _>>().map_err(failed)
 }
 
 fn recorded(row: &PgRow) -> Result<Recorded, ReadError> {
