@@ -146,7 +146,7 @@ impl App {
         let keys = Keys::new(database.clone(), clock.clone());
         let vault = Arc::new(Vault::new(kek, Arc::new(keys.clone()), Arc::clone(&random), CACHED_KEYS));
         let stop = CancellationToken::new();
-        let authority = Authority::start(journal.clone(), stop.clone()).await?;
+        let authority = Authority::start(journal.clone(), clock.clone(), stop.clone()).await?;
         let doctor = Doctor::inside(config.clone(), clock.clone(), database.clone(), authority.clone());
         let views = Views::new(journal.clone());
         let incarnation = Clock::fresh_id();

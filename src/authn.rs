@@ -103,7 +103,11 @@ pub async fn authenticate(
     if let Some(asker) = authority.look(|live| verify(live, pepper, credential, &digest)) {
         return Ok(asker);
     }
-    authority.catch_up_with_head(PATIENCE).await?;
+    match credential.kind() {
+        // It may have ended long ago, which whoever holds its token is told.
+        Kind::Session => authority.acquaint_with_token(credential.id(), PATIENCE).await?,
+        _ => authority.catch_up_with_head(PATIENCE).await?,
+    }
     authority.look(|live| verify(live, pepper, credential, &digest)).ok_or_else(|| {
         Problem::unauthorized("credential.unknown", "This credential is not known here.", true)
     })

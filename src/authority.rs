@@ -2,28 +2,32 @@
 //!
 //! Decisions that are recorded need no fresh state: the journal's fence refuses what was decided on
 //! an old one. Answers from memory do: [`Authority::fresh`] makes sure that the state has caught up
-//! with a head that was read less than a second ago.
+//! with a head that was read less than a second ago. A replica that is cut off from the book refuses
+//! them, and ends its open streams after five seconds.
+//!
+//! Sessions that are over leave memory after a while; whoever still asks for one has it recalled from
+//! the book ([`Authority::acquaint`]), and is told what became of it.
 
+mod follower;
 mod live;
+mod load;
+mod recall;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tollbook_aggregates::SessionId;
-use tollbook_aggregates::access::World as _;
-use tollbook_journal::{Filter, Journal, Position, ReadError};
+use tollbook_journal::{Journal, Position, ReadError};
+
+use crate::clock::Clock;
 
 pub use live::{Erased, Kept, Live};
 
 /// How old the head may be that an answer from memory rests on.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// How many control events are read at once.
-const PAGE: usize = 2_000;
-/// A follower that nobody waits for reads no oftener than this.
-const PAUSE: Duration = Duration::from_millis(10);
 /// A replica that has not read the book for this long ends its open streams.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
 
@@ -48,6 +52,22 @@ pub enum FollowError {
 #[error("this replica has not caught up with the book")]
 pub struct NotCaughtUp;
 
+/// How far this replica has followed the book.
+#[derive(Debug, Clone, Copy)]
+pub struct Following {
+    /// Every control event before this position is in the state.
+    pub next: Position,
+    /// How long ago the book was last read to its end; never, after the state was dropped.
+    pub head_age: Option<Duration>,
+}
+
+impl Following {
+    /// Do answers from memory hold?
+    pub fn caught_up(&self) -> bool {
+        self.head_age.is_some_and(|age| age < FRESH_FOR)
+    }
+}
+
 /// Where the follower stands.
 #[derive(Debug, Clone, Copy)]
 struct Standing {
@@ -70,11 +90,14 @@ pub struct Authority {
 
 struct Shared {
     journal: Journal,
+    clock: Clock,
     live: RwLock<Live>,
     standing: watch::Sender<Standing>,
     nudge: Notify,
     /// Fired when a session ends, for the open calls and streams on it.
-    cancellations: RwLock<HashMap<SessionId, CancellationToken>>,
+    cancellations: std::sync::Mutex<HashMap<SessionId, CancellationToken>>,
+    /// One look for an ended session at a time: strangers can't keep the database busy with them.
+    recalls: tokio::sync::Mutex<()>,
 }
 
 impl Authority {
@@ -82,23 +105,27 @@ impl Authority {
     ///
     /// # Errors
     /// When the book can't be read or holds a control event that this version doesn't know.
-    pub async fn start(journal: Journal, stop: CancellationToken) -> Result<Self, FollowError> {
+    pub async fn start(journal: Journal, clock: Clock, stop: CancellationToken) -> Result<Self, FollowError> {
         let (standing, _) = watch::channel(Standing { next: Position(0), read_at: None });
         let shared = Arc::new(Shared {
+            live: RwLock::new(load::load(&journal, clock.now()).await?),
             journal,
-            live: RwLock::default(),
+            clock,
             standing,
             nudge: Notify::new(),
-            cancellations: RwLock::default(),
+            cancellations: std::sync::Mutex::default(),
+            recalls: tokio::sync::Mutex::default(),
         });
         shared.follow().await?;
-        tokio::spawn(Arc::clone(&shared).run(stop));
+        tokio::spawn(Arc::clone(&shared).run(stop.clone()));
+        tokio::spawn(Arc::clone(&shared).end_streams_when_cut_off(stop.clone()));
+        tokio::spawn(Arc::clone(&shared).see_off(stop));
         Ok(Self { shared })
     }
 
     /// Looks at the state. Be quick: the follower waits meanwhile.
     pub fn look<T>(&self, at: impl FnOnce(&Live) -> T) -> T {
-        at(&self.shared.live.read().unwrap_or_else(PoisonError::into_inner))
+        at(&self.shared.read())
     }
 
     /// Waits until the state includes every control event before `next`.
@@ -131,16 +158,26 @@ impl Authority {
         self.shared.standing.borrow().age()
     }
 
+    /// How far the book has been followed.
+    pub fn following(&self) -> Following {
+        let standing = *self.shared.standing.borrow();
+        Following { next: standing.next, head_age: standing.read_at.map(|read_at| read_at.elapsed()) }
+    }
+
     /// Fires when the session is no longer in force for whatever reason that the book knows, or
     /// when this replica has been cut off from the book for five seconds.
     pub fn cancellation(&self, session: SessionId) -> CancellationToken {
-        let mut tokens = self.shared.cancellations.write().unwrap_or_else(PoisonError::into_inner);
-        tokens.entry(session).or_default().clone()
+        self.shared.tokens().entry(session).or_default().clone()
     }
 
     /// Ends what is open on every session: the service stops.
     pub fn end_open(&self) {
         self.shared.cancel_where(|_, _| true);
+    }
+
+    /// Sessions that are over leave memory; done every half a minute by itself.
+    pub fn see_off(&self) {
+        self.shared.depart();
     }
 
     async fn wait(&self, within: Duration, until: impl Fn(&Standing) -> bool) -> Result<(), NotCaughtUp> {
@@ -158,105 +195,15 @@ impl Authority {
 }
 
 impl Shared {
-    async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut wake = self.journal.wake();
-        let mut lost_tail = self.journal.lost_tail();
-        let mut failing = false;
-        let mut lost = None;
-        loop {
-            let nudged = tokio::select! {
-                () = stop.cancelled() => return,
-                changed = lost_tail.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    lost = *lost_tail.borrow_and_update();
-                    self.forget();
-                    true
-                }
-                () = self.nudge.notified() => true,
-                changed = wake.changed() => if changed.is_err() { return } else { false },
-                () = tokio::time::sleep(FRESH_FOR / 2) => false,
-            };
-            if !nudged {
-                // Many appends, one look; but whoever waits is served at once.
-                let _ = tokio::time::timeout(PAUSE, self.nudge.notified()).await;
-            }
-            match self.follow().await {
-                Ok(()) => {
-                    failing = false;
-                    // Until then the journal writes nothing that was decided on the lost state.
-                    if let Some(lost) = lost.take() {
-                        self.journal.accept_lost_tail(&lost);
-                    }
-                }
-                Err(error) => {
-                    if !failing {
-                        tracing::error!(%error, "the book cannot be followed; nothing is permitted from memory");
-                    }
-                    failing = true;
-                    if self.standing.borrow().age() >= CUT_OFF_AFTER {
-                        self.cancel_where(|_, _| true);
-                    }
-                    tokio::time::sleep(PAUSE * 10).await;
-                }
-            }
-        }
+    fn read(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The book has lost events that the state rests on (a failover, a restore): starts over.
-    fn forget(&self) {
-        tracing::error!("the book lost events that this replica knew; its state is loaded again");
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Live::default();
-        self.standing.send_replace(Standing { next: Position(0), read_at: None });
-        self.cancel_where(|_, _| true);
+    fn write(&self) -> RwLockWriteGuard<'_, Live> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the book to its end.
-    async fn follow(&self) -> Result<(), FollowError> {
-        let filter = Filter { control_only: true, ..Filter::default() };
-        loop {
-            let from = self.live.read().unwrap_or_else(PoisonError::into_inner).next();
-            let asked_at = Instant::now();
-            let page = self.journal.read(from, PAGE, &filter).await?;
-            {
-                let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-                for event in &page.events {
-                    live.apply(event)?;
-                }
-                live.advance(page.next);
-            }
-            if page.events.iter().any(|event| event.narrows) {
-                self.cancel_where(Live::session_has_ended);
-            }
-            if page.next >= page.head {
-                self.standing.send_replace(Standing { next: page.next, read_at: Some(asked_at) });
-                return Ok(());
-            }
-        }
-    }
-
-    /// Ends what is open on sessions that are over, and forgets their tokens.
-    fn cancel_where(&self, ended: impl Fn(&Live, SessionId) -> bool) {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        let mut tokens = self.cancellations.write().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|session, token| {
-            let over = ended(&live, *session);
-            if over {
-                token.cancel();
-            }
-            !over
-        });
-    }
-}
-
-impl Live {
-    /// Has the session ended by an event (expiry aside)?
-    fn session_has_ended(&self, session: SessionId) -> bool {
-        self.session(session).grant().is_none_or(|grant| {
-            // Any time before its expiry will do: only events matter here.
-            let at = grant.expires_at - chrono::TimeDelta::days(36_500);
-            tollbook_aggregates::access::session_lives(self, session, at).is_err()
-        })
+    fn tokens(&self) -> MutexGuard<'_, HashMap<SessionId, CancellationToken>> {
+        self.cancellations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

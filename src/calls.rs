@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tollbook_aggregates::access::{self, Asker, Denial, Permit, World as _};
 use tollbook_aggregates::{
-    CallId, Role, Session, SessionEvent, SessionId, ToolCall, ToolServerId, WorkspaceId, authorized, called,
+    CallId, Grant, Role, Session, SessionEvent, SessionId, ToolCall, ToolServerId, WorkspaceId, authorized,
+    called,
 };
 use tollbook_journal::{
     Append, Appended, Budget, Committed, Expected, Idempotency, Journal, Position, Refused,
@@ -191,7 +192,8 @@ impl Calls {
         Ok(permitted.committed.appended())
     }
 
-    /// Decides from memory, and records nothing (`mode: check`). At most a second old.
+    /// Decides from memory, and records nothing (`mode: check`). At most a second old. How many calls
+    /// of its total a session has used is in nobody's memory: for those that have one, it is read.
     ///
     /// # Errors
     /// The refusal.
@@ -204,14 +206,33 @@ impl Calls {
         let caller = caller.into();
         self.authority.fresh().await.map_err(not_caught_up)?;
         let at = self.clock.now();
-        let (decision, next) = self
-            .authority
-            .look(|live| (access::call_tool(live, caller, session, tool, at).map(drop), live.next()));
+        let look = || {
+            self.authority.look(|live| {
+                let permit = access::call_tool(live, caller, session, tool, at);
+                (permit.map(|permit| permit.max_calls()), live.next())
+            })
+        };
+        let (mut decision, mut next) = look();
+        if decision == Err(Denial::NotFound) {
+            // It may be younger than this replica's state, or have ended long ago.
+            self.authority.acquaint(session, CATCH_UP).await.map_err(not_caught_up)?;
+            (decision, next) = look();
+        }
         match decision {
-            Ok(()) => Ok(()),
+            Ok(None) => Ok(()),
+            Ok(Some(total)) if self.used(session).await? < total => Ok(()),
+            Ok(Some(_)) => Err(CallRefused::Denied { denial: Denial::CallsUsedUp, position: next }),
             Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
             Err(denial) => Err(CallRefused::Denied { denial, position: next }),
         }
+    }
+
+    async fn used(&self, session: SessionId) -> Result<u64, CallRefused> {
+        let used = tokio::time::timeout(CATCH_UP, self.journal.budget_used(session.0)).await;
+        used.map_err(|_| not_caught_up(NotCaughtUp))?.map_err(|error| CallRefused::Unavailable {
+            reason: error.to_string(),
+            retry_after: Duration::from_secs(1),
+        })
     }
 
     /// The tools that the session's loadout offers, as an agent may see them.
@@ -219,15 +240,42 @@ impl Calls {
     /// # Errors
     /// The refusal.
     pub async fn tools(&self, session: SessionId, caller: Asker) -> Result<Vec<OfferedTool>, CallRefused> {
+        let (pinned, callable) = self.offered(session, caller, offered::callable).await?;
+        Ok(self.offers.list(pinned, &callable).await?)
+    }
+
+    /// One tool of them, if it is offered. Costs the same however many there are.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn definition(
+        &self,
+        session: SessionId,
+        caller: Asker,
+        tool: &str,
+    ) -> Result<Option<OfferedTool>, CallRefused> {
+        let callable = |live: &Live, grant: &Grant| offered::is_callable(live, grant, tool);
+        match self.offered(session, caller, callable).await? {
+            (pinned, true) => Ok(self.offers.one(pinned, tool).await?),
+            (_, false) => Ok(None),
+        }
+    }
+
+    /// Where the session's definitions are pinned, and what `look` says of what can be called.
+    async fn offered<T>(
+        &self,
+        session: SessionId,
+        caller: Asker,
+        look: impl Fn(&Live, &Grant) -> T,
+    ) -> Result<(Option<Position>, T), CallRefused> {
         self.authority.fresh().await.map_err(not_caught_up)?;
         let at = self.clock.now();
-        let listed = self.authority.look(|live| {
+        let offered = self.authority.look(|live| {
             let (grant, _) = access::use_session(live, caller, session, at)?;
-            let callable = offered::callable(live, grant);
-            Ok((live.pinned_by(grant.loadout_id, grant.loadout_version), callable))
+            Ok((live.pinned_by(grant.loadout_id, grant.loadout_version), look(live, grant)))
         });
-        match listed {
-            Ok((pinned, callable)) => Ok(self.offers.list(pinned, &callable).await?),
+        match offered {
+            Ok(offered) => Ok(offered),
             Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
             Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
                 Err(CallRefused::Credential(denial))
@@ -283,7 +331,7 @@ impl Calls {
                 if caught_up {
                     return Err(CallRefused::UnknownSession);
                 }
-                self.authority.catch_up_with_head(CATCH_UP).await.map_err(not_caught_up)?;
+                self.authority.acquaint(question.session_id, CATCH_UP).await.map_err(not_caught_up)?;
                 caught_up = true;
                 continue;
             };

@@ -10,6 +10,7 @@
 mod answer;
 mod call;
 mod definition;
+mod echo;
 mod era;
 mod error;
 mod exchange;

@@ -1,12 +1,13 @@
 //! Any event, read back from the book.
 
 use cqrs_es::{Aggregate, DomainEvent};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ApiKey, ApiKeyEvent, Device, DeviceEvent, Instance, InstanceEvent, LinkEvent, Loadout, LoadoutEvent,
-    OneTimeLink, Operator, OperatorEvent, Session, SessionEvent, SignIn, SignInEvent, Token, TokenEvent,
-    ToolServer, ToolServerEvent, User, UserEvent, Workspace, WorkspaceEvent,
+    ApiKey, ApiKeyEvent, Device, DeviceEvent, Grant, Instance, InstanceEvent, LinkEvent, Loadout,
+    LoadoutEvent, OneTimeLink, Operator, OperatorEvent, Session, SessionEvent, SignIn, SignInEvent, Token,
+    TokenEvent, ToolServer, ToolServerEvent, User, UserEvent, Workspace, WorkspaceEvent,
 };
 
 /// An event of whichever aggregate.
@@ -92,7 +93,7 @@ impl Event {
             ToolServer::TYPE => Self::ToolServer(of.decode()?),
             Token::TYPE => Self::Token(of.decode()?),
             Loadout::TYPE => Self::Loadout(of.decode()?),
-            Session::TYPE => Self::Session(of.decode()?),
+            Session::TYPE => Self::Session(of.session()?),
             ApiKey::TYPE => Self::ApiKey(of.decode()?),
             Device::TYPE => Self::Device(of.decode()?),
             SignIn::TYPE => Self::SignIn(of.decode()?),
@@ -107,7 +108,23 @@ struct Stored<'a> {
     payload: &'a str,
 }
 
+/// `session.created` without the way through `#[serde(flatten)]`, which keeps every field in between:
+/// there is one for every session that ever was, and a start reads all of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionCreated {
+    created: Grant,
+}
+
 impl Stored<'_> {
+    fn session(&self) -> Result<SessionEvent, NotAnEvent> {
+        if self.event_type != "session.created" {
+            return self.decode();
+        }
+        let SessionCreated { created: grant } = serde_json::from_str(self.payload)?;
+        Ok(SessionEvent::Created { grant, label: None })
+    }
+
     fn decode<E: DomainEvent + DeserializeOwned>(&self) -> Result<E, NotAnEvent> {
         let event: E = serde_json::from_str(self.payload)?;
         let found = event.event_type();

@@ -23,6 +23,7 @@ use crate::head::{Head, HeadReader};
 use crate::idempotent::StoredAnswer;
 use crate::queue::{Answer, Due, Item, Room, unavailable};
 use crate::read::{Filter, Page, ReadError};
+use crate::reading::ControlPage;
 use crate::schema;
 use crate::settings::Settings;
 use crate::tail::{LOST_TAIL, LostTail, Tail};
@@ -206,6 +207,28 @@ impl Journal {
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
         self.in_time(LONG_READ, self.0.database.read_stream(stream, from, limit)).await
+    }
+
+    /// At most `limit` control events from `from` on and before `end`, read in bulk: for whoever folds
+    /// all of them. Notices no lost tail; [`Self::read`] the last one for that.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn control(
+        &self,
+        from: Position,
+        end: Position,
+        limit: usize,
+    ) -> Result<ControlPage, ReadError> {
+        self.0.database.read_control(from, end, limit).await
+    }
+
+    /// All control events of one stream, however many others lie between them.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_control_stream(&self, stream: &Stream) -> Result<Vec<Recorded>, ReadError> {
+        self.0.database.read_control_stream(stream).await
     }
 
     /// An aggregate that isn't held in memory, loaded by the stock reader of postgres-es or

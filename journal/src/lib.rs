@@ -45,6 +45,7 @@ pub use idempotent::StoredAnswer;
 pub use journal::Journal;
 pub use lending::rows;
 pub use read::{Filter, Page, ReadError};
+pub use reading::{ControlEvent, ControlPage};
 pub use schema::{check, migrate};
 pub use settings::{BookClock, Settings};
 pub use sqlite_book::SqliteBook;

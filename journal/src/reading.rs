@@ -1,8 +1,11 @@
 //! Reading the book: one face over both backends.
 
 mod budget;
+mod control;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+
+pub use control::{ControlEvent, ControlPage};
 
 use std::fmt::Display;
 
@@ -81,6 +84,14 @@ impl Database {
         match self {
             Self::Postgres(pool) => postgres::stream(pool, stream, from, limit).await,
             Self::Sqlite(book) => sqlite::stream(&book.readers, stream, from, limit).await,
+        }
+    }
+
+    /// The control events of one stream, which are few.
+    pub(crate) async fn read_control_stream(&self, stream: &Stream) -> Result<Vec<Recorded>, ReadError> {
+        match self {
+            Self::Postgres(pool) => postgres::control_stream(pool, stream).await,
+            Self::Sqlite(book) => sqlite::control_stream(&book.readers, stream).await,
         }
     }
 

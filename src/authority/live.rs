@@ -1,8 +1,11 @@
 //! The state that decisions are made on, folded from the book's control events.
 
+mod departures;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{Caller, World};
 use tollbook_aggregates::{
@@ -11,10 +14,11 @@ use tollbook_aggregates::{
     SessionEvent, SessionId, SignIn, SignInEvent, SignInGrant, SignInId, ToolServer, ToolServerEvent,
     ToolServerId, User, UserEvent, UserId, Verifier, Workspace, WorkspaceId,
 };
-use tollbook_journal::{Expected, Position, Recorded};
+use tollbook_journal::{ControlEvent, Expected, Position};
 use uuid::Uuid;
 
 use super::FollowError;
+use departures::Departures;
 
 /// An aggregate's state, and where its last control event stands.
 #[derive(Debug, Clone)]
@@ -51,6 +55,16 @@ pub struct Live {
     offered: HashMap<ToolServerId, Position>,
     /// Where the events stand whose bodies hold the pinned definitions of each version.
     pinned: HashMap<(LoadoutId, u32), Position>,
+    departures: Departures,
+}
+
+/// What an event was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// This session and nothing else.
+    Session(SessionId),
+    /// What sessions may hang on.
+    Other,
 }
 
 /// A person who was erased, and the data keys under which what is about them was sealed.
@@ -146,6 +160,11 @@ impl Live {
     /// The instance itself.
     pub const fn instance(&self) -> Instance {
         self.instance
+    }
+
+    /// How many sessions are held.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
     }
 
     /// Is this a known user, and not an erased one?
@@ -271,18 +290,17 @@ impl Live {
     }
 
     /// Takes in the next control event.
-    pub(super) fn apply(&mut self, recorded: &Recorded) -> Result<(), FollowError> {
-        let undecodable = |reason: String| FollowError::Undecodable { position: recorded.position, reason };
-        let event = Event::decode(
-            &recorded.stream.aggregate_type,
-            &recorded.event_type,
-            &recorded.event_version,
-            &recorded.payload,
-        )
-        .map_err(|error| undecodable(error.to_string()))?;
-        let id =
-            Uuid::parse_str(&recorded.stream.aggregate_id).map_err(|error| undecodable(error.to_string()))?;
+    pub(super) fn apply(&mut self, recorded: &ControlEvent<'_>) -> Result<Applied, FollowError> {
+        let (event, id) = decode(recorded)?;
         let at = recorded.position;
+        self.next = at.next();
+        let event = match event {
+            Event::Session(event) => {
+                self.apply_to_session(id.into(), event, at, recorded.recorded_at);
+                return Ok(Applied::Session(id.into()));
+            }
+            event => event,
+        };
         self.index(&event, id, at);
         match event {
             Event::Instance(event) => self.instance.apply(event),
@@ -290,17 +308,38 @@ impl Live {
             Event::Workspace(event) => fold(&mut self.workspaces, id.into(), event, at),
             Event::ToolServer(event) => fold(&mut self.tool_servers, id.into(), event, at),
             Event::Loadout(event) => fold(&mut self.loadouts, id.into(), event, at),
-            Event::Session(event) => fold(&mut self.sessions, id.into(), event, at),
             Event::ApiKey(event) => fold(&mut self.api_keys, id.into(), event, at),
             Event::Device(event) => fold(&mut self.devices, id.into(), event, at),
             Event::Operator(event) => fold(&mut self.operators, id.into(), event, at),
             Event::SignIn(event) => fold(&mut self.sign_ins, id.into(), event, at),
             Event::OneTimeLink(event) => fold(&mut self.links, id.into(), event, at),
-            // No decision looks at tokens yet.
-            Event::Token(_) => {}
+            // No decision looks at tokens yet; sessions went another way.
+            Event::Token(_) | Event::Session(_) => {}
         }
-        self.next = at.next();
-        Ok(())
+        Ok(Applied::Other)
+    }
+
+    /// A session that isn't held has left, or never came: what happens to it doesn't bring it back.
+    fn apply_to_session(
+        &mut self,
+        id: SessionId,
+        event: SessionEvent,
+        at: Position,
+        recorded_at: DateTime<Utc>,
+    ) {
+        self.departures.heard_of(id);
+        match &event {
+            SessionEvent::Created { grant, .. } => {
+                if !self.departures.await_expiry(id, grant.expires_at) {
+                    return;
+                }
+                self.remember(&grant.verifier, Caller::Session(id));
+            }
+            _ if !self.sessions.contains_key(&id) => return,
+            SessionEvent::Revoked { .. } => self.departures.await_end(id, recorded_at),
+            _ => {}
+        }
+        fold(&mut self.sessions, id, event, at);
     }
 
     fn index(&mut self, event: &Event, id: Uuid, at: Position) {
@@ -310,9 +349,6 @@ impl Live {
             }
             Event::ApiKey(ApiKeyEvent::Rotated { verifier, .. }) => {
                 self.remember(verifier, Caller::ApiKey(id.into()));
-            }
-            Event::Session(SessionEvent::Created { grant, .. }) => {
-                self.remember(&grant.verifier, Caller::Session(id.into()));
             }
             Event::Operator(OperatorEvent::CredentialCreated { grant, .. }) => {
                 self.remember(&grant.verifier, Caller::Operator(id.into()));
@@ -348,4 +384,12 @@ impl Live {
     fn remember(&mut self, verifier: &Verifier, caller: Caller) {
         self.callers.insert(verifier.credential_id, caller);
     }
+}
+
+fn decode(recorded: &ControlEvent<'_>) -> Result<(Event, Uuid), FollowError> {
+    let undecodable = |reason: String| FollowError::Undecodable { position: recorded.position, reason };
+    let ControlEvent { aggregate_type, event_type, event_version, payload, .. } = *recorded;
+    let event = Event::decode(aggregate_type, event_type, event_version, payload);
+    let id = Uuid::parse_str(recorded.aggregate_id).map_err(|error| undecodable(error.to_string()))?;
+    Ok((event.map_err(|error| undecodable(error.to_string()))?, id))
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::value::RawValue;
-use tollbook_aggregates::Grant;
 use tollbook_aggregates::access::World as _;
+use tollbook_aggregates::{Grant, PinnedTool};
 use tollbook_journal::{Journal, Position};
 use tollbook_vault::Vault;
 
 use super::targets::TargetError;
 use crate::authority::Live;
+use crate::mcp::Mirrored;
 use crate::reveal::reveal_one;
 
 /// A tool as an agent may see it.
@@ -20,10 +21,31 @@ pub struct OfferedTool {
     pub name: String,
     /// As its server defined it when it was pinned, byte for byte; its `name` is the server's.
     pub definition: Arc<RawValue>,
+    /// Which of its parameters are to stand in headers, too.
+    pub mirrored: Arc<Mirrored>,
 }
 
 /// The definitions of one loadout version, by the agent's name.
-type Definitions = Arc<HashMap<String, Arc<RawValue>>>;
+type Definitions = Arc<HashMap<String, Opened>>;
+
+#[derive(Clone)]
+struct Opened {
+    definition: Arc<RawValue>,
+    mirrored: Arc<Mirrored>,
+}
+
+impl Opened {
+    fn new(definition: Box<RawValue>) -> Self {
+        // What breaks the rules for annotations has none.
+        let mirrored = Mirrored::of(definition.get()).unwrap_or_default().into();
+        Self { definition: definition.into(), mirrored }
+    }
+
+    fn named(&self, name: &str) -> OfferedTool {
+        let Self { definition, mirrored } = self.clone();
+        OfferedTool { name: name.to_owned(), definition, mirrored }
+    }
+}
 
 /// Pinned definitions never change, so they are opened once.
 #[derive(Clone)]
@@ -42,11 +64,19 @@ pub(super) fn callable(live: &Live, grant: &Grant) -> Vec<String> {
     let Some(version) = live.loadout(grant.loadout_id).version(grant.loadout_version) else {
         return Vec::new();
     };
-    let stands = |pinned: &tollbook_aggregates::PinnedTool| {
-        let registration = live.tool_server(pinned.tool_server_id).registration();
-        registration.is_some_and(|server| server.tools.get(&pinned.tool) == Some(&pinned.digest))
-    };
-    version.tools.values().filter(|pinned| stands(pinned)).map(|pinned| pinned.name.clone()).collect()
+    let stands = version.tools.values().filter(|pinned| stands(live, pinned));
+    stands.map(|pinned| pinned.name.clone()).collect()
+}
+
+/// Is this one of them?
+pub(super) fn is_callable(live: &Live, grant: &Grant, tool: &str) -> bool {
+    let version = live.loadout(grant.loadout_id).version(grant.loadout_version);
+    version.and_then(|version| version.tools.get(tool)).is_some_and(|pinned| stands(live, pinned))
+}
+
+fn stands(live: &Live, pinned: &PinnedTool) -> bool {
+    let registration = live.tool_server(pinned.tool_server_id).registration();
+    registration.is_some_and(|server| server.tools.get(&pinned.tool) == Some(&pinned.digest))
 }
 
 impl Offers {
@@ -60,10 +90,16 @@ impl Offers {
         names: &[String],
     ) -> Result<Vec<OfferedTool>, TargetError> {
         let definitions = self.definitions(at.ok_or(TargetError::Removed)?).await?;
-        let offered = names.iter().filter_map(|name| {
-            Some(OfferedTool { name: name.clone(), definition: Arc::clone(definitions.get(name)?) })
-        });
-        Ok(offered.collect())
+        Ok(names.iter().filter_map(|name| Some(definitions.get(name)?.named(name))).collect())
+    }
+
+    pub(super) async fn one(
+        &self,
+        at: Option<Position>,
+        name: &str,
+    ) -> Result<Option<OfferedTool>, TargetError> {
+        let definitions = self.definitions(at.ok_or(TargetError::Removed)?).await?;
+        Ok(definitions.get(name).map(|opened| opened.named(name)))
     }
 
     async fn definitions(&self, at: Position) -> Result<Definitions, TargetError> {
@@ -80,7 +116,7 @@ impl Offers {
         let parsed: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(&text).map_err(|_| TargetError::Erased)?;
         let definitions: Definitions =
-            Arc::new(parsed.into_iter().map(|(name, definition)| (name, Arc::from(definition))).collect());
+            Arc::new(parsed.into_iter().map(|(name, definition)| (name, Opened::new(definition))).collect());
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         if opened.len() >= KEPT {
             opened.clear();

@@ -51,7 +51,12 @@ impl OpenCall {
             workspace: about.workspace_id,
             session: question.session_id,
             permitted_at: position,
-            attribution: Attribution::of(question.caller.caller, about.actor, about.role, &question.request_id),
+            attribution: Attribution::of(
+                question.caller.caller,
+                about.actor,
+                about.role,
+                &question.request_id,
+            ),
             unsettled,
         };
         let not_forwarded = |ending: Ending, reason: &'static str| {

@@ -43,9 +43,9 @@ async fn standing(app: &App, caller: Asker, session: SessionId) -> Result<Result
     let at = app.clock.now();
     let look = || app.authority.look(|live| access::use_session(live, caller, session, at).map(drop));
     match look() {
-        // Our state may be older than the session.
+        // Our state may be older than the session, or the session have ended long ago.
         Err(Denial::NotFound) => {
-            app.authority.catch_up_with_head(CATCH_UP).await?;
+            app.authority.acquaint(session, CATCH_UP).await?;
             Ok(look())
         }
         standing => Ok(standing),

@@ -20,7 +20,7 @@ use super::{Context, admission};
 use crate::calls::Question;
 use crate::forward::{Ended, forward};
 use crate::mcp::header::PARAM_PREFIX;
-use crate::mcp::{Id, Mirrored, Object, RpcError, code};
+use crate::mcp::{Id, Object, RpcError, code};
 use crate::problem::{self, Problem};
 use crate::upstream::{Lane, UpstreamCall};
 
@@ -177,12 +177,12 @@ impl Params {
 /// Parameters that the tool's definition mirrors must be in the headers as they are in the body. A
 /// tool that isn't offered is left to the decision.
 async fn check_mirrored(context: &Context, headers: &HeaderMap, params: &Params) -> Result<(), String> {
-    let Ok(tools) = context.app.calls.tools(context.session, context.caller).await else { return Ok(()) };
-    let Some(tool) = tools.iter().find(|tool| tool.name == params.name) else { return Ok(()) };
-    let mirrored = Mirrored::of(tool.definition.get()).unwrap_or_default();
+    let calls = &context.app.calls;
+    let found = calls.definition(context.session, context.caller, &params.name).await;
+    let Ok(Some(tool)) = found else { return Ok(()) };
     let sent = |name: &str| headers.get_all(name).map(|value| value.to_str().ok()).collect();
     let arguments = params.arguments.as_deref().map(RawValue::get);
-    mirrored.verify(arguments, sent).map_err(|mismatch| mismatch.to_string())
+    tool.mirrored.verify(arguments, sent).map_err(|mismatch| mismatch.to_string())
 }
 
 /// Headers for parameters, to be passed on. The tool server's own list decides over them.

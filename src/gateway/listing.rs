@@ -107,7 +107,7 @@ mod tests {
 
     fn tool(name: &str, definition: &str) -> OfferedTool {
         let definition = Arc::from(RawValue::from_string(definition.into()).unwrap());
-        OfferedTool { name: name.into(), definition }
+        OfferedTool { name: name.into(), definition, mirrored: Arc::default() }
     }
 
     const ODD: &str = r#"{"x-vendor":{"price":1.10}, "name" : "a", "inputSchema":{"type":"object"},"outputSchema":{"type":"array"}}"#;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::body::Body;
 use super::refusals::WriteRefusals;
 use super::tool_calls::{denied_at, fits, question};
-use super::{cursor, position_header, problems};
+use super::{position_header, problems};
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::calls::CallRefused;
@@ -112,13 +112,7 @@ async fn check(
     session: SessionId,
     tool: &str,
 ) -> Result<Option<Denial>, Problem> {
-    let mut checked = app.calls.check(caller.0, session, tool).await;
-    if matches!(checked, Err(CallRefused::UnknownSession)) {
-        // It may be younger than this replica's state.
-        app.authority.catch_up_with_head(cursor::PATIENCE).await?;
-        checked = app.calls.check(caller.0, session, tool).await;
-    }
-    match checked {
+    match app.calls.check(caller.0, session, tool).await {
         Ok(()) => Ok(None),
         Err(CallRefused::Denied {
             denial: denial @ (Denial::CredentialRevoked | Denial::CredentialExpired),

@@ -66,7 +66,13 @@ pub(super) async fn maker_of(
 ) -> Result<UserId, Problem> {
     let whose =
         |live: &Live| session(live, workspace, id)?.grant().map(|grant| grant.user_id).ok_or_else(gone);
-    find(app, caller, workspace, whose).await
+    if app.authority.look(|live| live.knows_session(id)) {
+        return find(app, caller, workspace, whose).await;
+    }
+    // It may have ended long ago; strangers don't have it looked for.
+    app.commands.allow(caller, Some(workspace), Operation::ReadWorkspace).await?;
+    app.authority.acquaint(id, PATIENCE).await?;
+    app.authority.look(whose)
 }
 
 /// Whose API key it is.

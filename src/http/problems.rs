@@ -47,6 +47,10 @@ pub(super) fn upstream_words(error: &UpstreamError) -> String {
         UpstreamError::NoCommonRevision => {
             "The tool server speaks no revision of the protocol that is spoken here.".to_owned()
         }
+        UpstreamError::CredentialEchoed => {
+            "The tool server's answer was held back: it repeats the credential that was sent to it."
+                .to_owned()
+        }
         UpstreamError::InputRequired => {
             "The tool asks its user something in between, which is not passed on yet.".to_owned()
         }

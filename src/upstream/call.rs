@@ -156,7 +156,7 @@ impl Inner {
     ) -> Result<Started, UpstreamError> {
         match reply {
             Reply::Messages(messages) => {
-                let (source, idle) = (Source::Messages(Box::new(messages)), this.limits.idle);
+                let (source, idle) = (Source::Messages(messages), this.limits.idle);
                 let answer = UpstreamAnswer { source, id, deadline, idle, progress, in_flight };
                 Ok(Started::Answer(Box::new(answer)))
             }

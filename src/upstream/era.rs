@@ -55,7 +55,7 @@ impl Inner {
         let body = message::request(&id, "server/discover", &params);
         let exchange = self.post(target, modern::headers("server/discover", None), body).await?;
         match exchange.reply {
-            Reply::Messages(messages) => answered(messages, &id).await,
+            Reply::Messages(messages) => answered(*messages, &id).await,
             Reply::Accepted => Ok(Era::Legacy),
             Reply::Refused(refused) => refused_with(&refused),
         }

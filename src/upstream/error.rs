@@ -33,6 +33,9 @@ pub enum UpstreamError {
     /// It speaks no revision that is spoken here.
     #[error("the tool server speaks no revision of the protocol that is spoken here")]
     NoCommonRevision,
+    /// Its answer repeats the credential that it was sent.
+    #[error("the tool server's answer was held back: it repeats the credential that was sent to it")]
+    CredentialEchoed,
     /// The tool wants something from the agent's user in between, which isn't carried yet.
     #[error("the tool asks its user something in between, which is not passed on yet")]
     InputRequired,
@@ -59,6 +62,7 @@ impl UpstreamError {
             Self::Unauthorized => "upstream.unauthorized",
             Self::Http(_) => "upstream.http",
             Self::NoCommonRevision => "upstream.no_common_revision",
+            Self::CredentialEchoed => "upstream.credential_echoed",
             Self::InputRequired => "upstream.input_required",
             Self::Protocol { .. } => "upstream.protocol",
         }

@@ -6,6 +6,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tokio::time::timeout;
 
+use super::echo::Sent;
 use super::{Inner, Limits, Target, UpstreamError};
 use crate::mcp::sse::Parser;
 use crate::mcp::{Message, RpcError};
@@ -17,7 +18,7 @@ const REFUSAL_MAX: usize = 64 * 1024;
 /// What a server made of a request.
 pub(super) enum Reply {
     /// It answers.
-    Messages(Messages),
+    Messages(Box<Messages>),
     /// It took a notification, or has nothing to say.
     Accepted,
     /// It refused, with a JSON-RPC error if there was one.
@@ -77,11 +78,12 @@ impl Inner {
         let response = self.outbound.request(method, &target.url, headers, body).await?;
         let (status, headers) = (response.status, response.headers);
         let Limits { message: max, answer: max_in_all, .. } = self.limits;
-        let mut body = Body { stream: response.body, max, max_in_all, received: 0 };
+        let sent = Sent::of(target.header.as_ref());
+        let mut body = Body { stream: response.body, max, max_in_all, received: 0, sent };
         let reply = if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
             Reply::Accepted
         } else if status.is_success() {
-            Reply::Messages(Messages::open(body, &headers)?)
+            Reply::Messages(Box::new(Messages::open(body, &headers)?))
         } else if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
             return Err(UpstreamError::Unauthorized);
         } else if status.is_redirection() {
@@ -111,6 +113,8 @@ struct Body {
     max: usize,
     max_in_all: u64,
     received: u64,
+    /// What must not stand in it.
+    sent: Sent,
 }
 
 impl Body {
@@ -132,7 +136,13 @@ impl Body {
             }
             collected.extend_from_slice(&chunk);
         }
-        String::from_utf8(collected).map_err(|_| UpstreamError::malformed("it is not UTF-8"))
+        let text = String::from_utf8(collected).map_err(|_| UpstreamError::malformed("it is not UTF-8"))?;
+        self.checked(text)
+    }
+
+    /// The text, if nothing that we sent in confidence stands in it.
+    fn checked(&self, text: String) -> Result<String, UpstreamError> {
+        if self.sent.is_in(&text) { Err(UpstreamError::CredentialEchoed) } else { Ok(text) }
     }
 }
 
@@ -171,7 +181,7 @@ impl Messages {
                 // An event without data only says from where the stream could be resumed.
                 while let Some(event) = parser.next_event()? {
                     if !event.data.is_empty() {
-                        return Ok(Some(event.data));
+                        return self.body.checked(event.data).map(Some);
                     }
                 }
                 match self.body.chunk().await? {

@@ -123,7 +123,7 @@ impl Inner {
         let exchange = self.post(target, HeaderMap::new(), body).await?;
         let session_id = session_id(&exchange.headers)?;
         let revision = match exchange.reply {
-            Reply::Messages(messages) => negotiated(messages, &id).await?,
+            Reply::Messages(messages) => negotiated(*messages, &id).await?,
             Reply::Accepted => return Err(UpstreamError::malformed("it has no answer to `initialize`")),
             Reply::Refused(refused) if refused.code() == Some(code::UNSUPPORTED_VERSION) => {
                 return Err(UpstreamError::NoCommonRevision);

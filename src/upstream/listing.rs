@@ -99,7 +99,7 @@ impl Inner {
         };
         let body = message::request(&id, "tools/list", &format!("{{{}}}", params.join(",")));
         match self.post(target, headers, body).await?.reply {
-            Reply::Messages(messages) => listed(messages, &id).await,
+            Reply::Messages(messages) => listed(*messages, &id).await,
             Reply::Accepted => Err(UpstreamError::malformed("it has no answer to `tools/list`")),
             Reply::Refused(refused) => Err(refused.into_error()),
         }

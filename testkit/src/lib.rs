@@ -18,4 +18,5 @@ pub mod mcp;
 pub mod node;
 pub mod postgres;
 mod process;
+pub mod proxy;
 pub mod python;

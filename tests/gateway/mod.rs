@@ -2,6 +2,7 @@
 
 mod calls;
 mod clients;
+mod echoed;
 mod endings;
 mod refusals;
 mod sample;

@@ -139,6 +139,19 @@ impl TestHouse {
         replica
     }
 
+    /// Another replica, with its own clock, whose way to the database leads through this port.
+    pub async fn replica_through(&self, port: u16, clock: Clock) -> Self {
+        let through = self.database_url().expect("a book on SQLite is one process's");
+        let through = through.replace(&format!(":{}/", CLUSTER.port()), &format!(":{port}/"));
+        let home = Home { database: Some(through), ..self.home.clone() };
+        let mut replica = Self::open(home, &[], clock).await;
+        replica.workspace.clone_from(&self.workspace);
+        replica.user.clone_from(&self.user);
+        replica.key.clone_from(&self.key);
+        replica.operator.clone_from(&self.operator);
+        replica
+    }
+
     /// Where its book lies, if it is on `PostgreSQL`.
     pub fn database_url(&self) -> Option<&str> {
         self.home.database.as_deref()

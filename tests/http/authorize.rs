@@ -10,6 +10,7 @@ super::on_both_books! {
     session_and_its_maker_may_ask_and_nobody_else
     revoked_session_is_refused_at_once
     repeated_question_is_recorded_once
+    check_counts_the_calls_that_a_session_has_used
 }
 
 async fn session(house: &TestHouse) -> Value {
@@ -96,4 +97,24 @@ async fn repeated_question_is_recorded_once(house: TestHouse) {
     }
     let other = ask("one", question(&session, "fail", "record")).await;
     assert_eq!(other.problem(409), "idempotency.key_reused");
+}
+
+async fn check_counts_the_calls_that_a_session_has_used(house: TestHouse) {
+    let server = house.tool_server("Wiki", upstream().await.url()).await;
+    let loadout = house.loadout(&server, &["echo"]).await;
+    let body = json!({ "loadout_id": loadout, "max_calls": 2 });
+    let session = house.post(&house.path("/sessions"), &house.key, body).await.expect(201);
+    let token = text(&session["token"]);
+    let ask = async |mode: &str| {
+        house.post("/v1/authorize", &token, question(&session, "echo", mode)).await.expect(200)
+    };
+    for _ in 0..2 {
+        assert_eq!(ask("check").await["decision"], "permit");
+        assert_eq!(ask("record").await["decision"], "permit");
+    }
+    for mode in ["check", "record"] {
+        let decided = ask(mode).await;
+        let said = (&decided["decision"], &decided["reason"]);
+        assert_eq!(said, (&json!("deny"), &json!("calls_used_up")), "{mode}");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! 1. Nothing happens off the book: `outage`, `exhausted`, `crash`, `stop`, `stuck`,
 //!    `orphans`.
-//! 2. No is no, at once: `race`, `crowd`, `expiry`, `skew`, `memory`, `credentials`.
+//! 2. No is no, at once: `race`, `crowd`, `expiry`, `skew`, `memory`, `credentials`,
+//!    `cut_off`, `departed`.
 //! 3. Secrets stay in: `canary`, `panics`, `secret_types`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
 //!    comes with the tree.
@@ -16,6 +17,8 @@ mod canary;
 mod crash;
 mod credentials;
 mod crowd;
+mod cut_off;
+mod departed;
 mod disk;
 mod exhausted;
 mod expiry;

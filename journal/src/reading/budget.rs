@@ -14,7 +14,9 @@ impl Database {
     pub(crate) async fn read_budget(&self, session_id: Uuid) -> Result<u64, ReadError> {
         let used: Option<i64> = match self {
             Self::Postgres(pool) => {
-                let query = sqlx::query("SELECT used FROM public.budgets WHERE session_id = $1 ORDER BY used DESC LIMIT 1");
+                let query = sqlx::query(
+                    "SELECT used FROM public.budgets WHERE session_id = $1 ORDER BY used DESC LIMIT 1",
+                );
                 let found = rows(pool, LIMIT, query.bind(session_id)).await.map_err(failed)?;
                 found.first().map(|row| row.try_get("used")).transpose().map_err(failed)?
             }

@@ -102,6 +102,16 @@ pub(super) async fn stream(
     rows.iter().map(recorded).collect()
 }
 
+pub(super) async fn control_stream(pool: &PgPool, stream: &Stream) -> Result<Vec<Recorded>, ReadError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM public.events WHERE aggregate_type = $1 AND aggregate_id = $2 AND control
+         ORDER BY position"
+    );
+    let query = sqlx::query(&sql).bind(stream.aggregate_type.as_ref()).bind(&stream.aggregate_id);
+    let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
+    rows.iter().map(recorded).collect()
+}
+
 pub(super) async fn events(pool: &PgPool, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
     let positions: Vec<i64> = positions.iter().map(|position| number(position.0)).collect();
     let sql = format!("SELECT {COLUMNS} FROM public.events WHERE position = ANY($1) ORDER BY position");

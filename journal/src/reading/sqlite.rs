@@ -95,6 +95,16 @@ pub(super) async fn stream(
     rows.iter().map(recorded).collect()
 }
 
+pub(super) async fn control_stream(pool: &SqlitePool, stream: &Stream) -> Result<Vec<Recorded>, ReadError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND control
+         ORDER BY position"
+    );
+    let query = sqlx::query(&sql).bind(stream.aggregate_type.as_ref()).bind(&stream.aggregate_id);
+    let rows = query.fetch_all(pool).await.map_err(failed)?;
+    rows.iter().map(recorded).collect()
+}
+
 pub(super) async fn events(pool: &SqlitePool, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
     let positions: Vec<i64> = positions.iter().map(|position| number(position.0)).collect();
     let sql = format!(

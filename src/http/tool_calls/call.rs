@@ -84,7 +84,7 @@ pub(super) async fn call(
     let Body { value: NewCall { tool, arguments }, repeatable } = body;
     let ours = || app.authority.look(|live| owned::session(live, workspace, session).map(drop));
     if ours().is_err() {
-        app.authority.catch_up_with_head(cursor::PATIENCE).await?;
+        app.authority.acquaint(session, cursor::PATIENCE).await?;
         ours()?;
     }
     let question = question(&app, caller.0, session, tool, arguments, repeatable.as_ref())?;

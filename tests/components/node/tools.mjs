@@ -46,6 +46,13 @@ export const TOOLS = {
         },
         call: ({ bytes }) => text('x'.repeat(bytes)),
     },
+    headers: {
+        definition: {
+            description: 'Says what headers the request came with: at once, or first as progress in `steps` steps',
+            inputSchema: object({ steps: { type: 'integer' } }, []),
+        },
+        call: headers,
+    },
     odd: {
         definition: {
             description: 'Carries fields that no schema names, in its definition and in its result',
@@ -75,6 +82,19 @@ export const TOOLS = {
         call: confirm,
     },
 };
+
+// As many a server does that is being debugged.
+async function headers({ steps = 0 }, context) {
+    const { notify, _meta } = context.mcpReq;
+    const said = JSON.stringify(Object.fromEntries(context.http?.req?.headers?.entries?.() ?? []));
+    for (let step = 1; step <= steps && _meta?.progressToken !== undefined; step += 1) {
+        await notify({
+            method: 'notifications/progress',
+            params: { progressToken: _meta.progressToken, progress: step, total: steps, message: said },
+        });
+    }
+    return text(steps === 0 ? said : 'said');
+}
 
 async function slow({ ms, steps = 0 }, context) {
     const { signal, notify, _meta } = context.mcpReq;

@@ -22,16 +22,22 @@ pub(super) enum Echo {
     Malformed,
     /// In the address of a redirect.
     Redirect,
+    /// In a tool's description, where the list of tools is asked for.
+    Listing,
+    /// In the same list, as an event of a stream.
+    Streamed,
 }
 
 impl Echo {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::RpcError,
         Self::WrongType,
         Self::Challenge,
         Self::ServerError,
         Self::Malformed,
         Self::Redirect,
+        Self::Listing,
+        Self::Streamed,
     ];
 
     fn answer(self, headers: &str, id: &str) -> String {
@@ -51,6 +57,19 @@ impl Echo {
             Self::ServerError => ("500 Internal Server Error", "content-type: text/plain".to_owned(), line),
             Self::Malformed => {
                 ("200 OK", format!("set-cookie: {line}\r\ncontent-type: application/json"), line)
+            }
+            Self::Listing | Self::Streamed => {
+                let schema = r#"{"type":"object"}"#;
+                let tool = format!(r#"{{"name":"echo","description":{text},"inputSchema":{schema}}}"#);
+                let result = format!(
+                    r#"{{"tools":[{tool}],"resultType":"complete","ttlMs":0,"cacheScope":"private"}}"#
+                );
+                let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+                let (kind, body) = match self {
+                    Self::Streamed => ("text/event-stream", format!("data: {message}\n\n")),
+                    _ => ("application/json", message),
+                };
+                ("200 OK", format!("content-type: {kind}"), body)
             }
             Self::Redirect => {
                 ("307 Temporary Redirect", format!("location: http://127.0.0.1:9/?{line}"), line)
