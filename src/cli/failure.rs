@@ -49,6 +49,11 @@ impl Failure {
         Self::new(Exit::NotSignedIn, message)
     }
 
+    /// The credential that there is isn't good for this.
+    pub(super) fn not_allowed(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotAllowed, message)
+    }
+
     /// Whoever read our output has gone away (`| head`): nothing to tell, and nobody to tell it to.
     pub(super) fn reader_gone() -> Self {
         Self::new(Exit::Done, "")

@@ -29,10 +29,24 @@ impl In {
     pub(super) async fn open(&self, context: &Context) -> Result<Rooms, Failure> {
         let (client, signed_in) = context.client()?;
         let workspace = match self.workspace.as_ref().filter(|workspace| !workspace.is_empty()) {
-            Some(wanted) => find(&client, &["v1", "workspaces"], "workspace", "name", wanted).await?,
+            Some(wanted) => {
+                let found = find(&client, &["v1", "workspaces"], "workspace", "name", wanted).await?;
+                belongs_to(&signed_in, &found)?;
+                found
+            }
             None => own(&client, &signed_in).await?,
         };
         Ok(Rooms { client, workspace })
+    }
+}
+
+/// A key is one workspace's: in another one there is nothing for it, and the service says no more than that.
+fn belongs_to(signed_in: &SignedIn, wanted: &str) -> Result<(), Failure> {
+    match &signed_in.workspace_id {
+        Some(own) if own != wanted => Err(Failure::not_allowed(format!(
+            "the key that is kept belongs to workspace {own}, not to {wanted}: sign in with a key of that one, `tollbook login --with-api-key`"
+        ))),
+        _ => Ok(()),
     }
 }
 

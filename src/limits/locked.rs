@@ -53,7 +53,10 @@ impl<C: Clock + Clone> Locked<C> {
             return Ok(());
         }
         let until = self.until.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(until) = until.get(&self.whose(network)).copied() else { return Ok(()) };
+        // Who was turned away before it was a crowd is so still.
+        let Some(until) = until.get(&network).or_else(|| until.get(&self.whose(network))).copied() else {
+            return Ok(());
+        };
         let retry_after: Duration = until.duration_since(self.clock.now()).into();
         if retry_after.is_zero() {
             return Ok(());

@@ -255,3 +255,29 @@ fn key_check_knows_our_credentials_offline_and_never_repeats_one() {
     assert_eq!(ran.code, Some(2));
     assert!(!ran.err.contains(&key[20..]), "{}", ran.err);
 }
+
+#[test]
+fn who_is_refused_is_told_what_to_do_with_the_exit_code_that_says_so() {
+    let mut machine = Machine::new();
+    let service = machine.serve(&[]);
+    keep(&machine, &service);
+    let key = |label, role| {
+        let made = machine.run(&["key", "create", "--device-label", label, "--role", role, "--json"]).json();
+        made["key"].as_str().unwrap().to_owned()
+    };
+    let (auditor, ended) = (key("reader", "auditor"), key("ended", "member"));
+    machine.run(&["key", "revoke", "ended"]).ok();
+    let elsewhere = "0197aaaa-0000-7000-8000-000000000001";
+    let refused = machine.run(&["server", "list", "--workspace", elsewhere]).fails(4);
+    assert!(refused.contains("belongs to workspace") && refused.contains("tollbook login"), "{refused}");
+
+    machine.set("TOLLBOOK_API_KEY", &auditor);
+    let refused = machine.run(&["server", "add", "mine", "http://127.0.0.1:9/mcp"]).fails(4);
+    assert!(refused.contains("an owner or an admin") && refused.contains("`tollbook status`"), "{refused}");
+    machine.set("TOLLBOOK_API_KEY", &ended);
+    let refused = machine.run(&["server", "list"]).fails(3);
+    assert!(refused.contains("[credential.revoked]") && refused.contains("tollbook login"), "{refused}");
+    machine.set("TOLLBOOK_API_KEY", &auditor[..40]);
+    let refused = machine.run(&["server", "list"]).fails(3);
+    assert!(refused.contains("`tollbook key check`") && !refused.contains(&auditor[24..40]), "{refused}");
+}

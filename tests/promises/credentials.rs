@@ -34,7 +34,7 @@ pub(super) fn unknown(house: &TestHouse, kind: Kind) -> String {
 }
 
 /// With another last character: the checksum doesn't fit.
-fn mistyped(credential: &str) -> String {
+pub(super) fn mistyped(credential: &str) -> String {
     let (head, last) = credential.split_at(credential.len() - 1);
     format!("{head}{}", if last == "0" { "1" } else { "0" })
 }
@@ -56,7 +56,7 @@ fn face(said: &Said) -> (u16, Vec<(String, String)>, Value) {
 }
 
 /// An API key of the owner's, made over REST: its id and itself.
-async fn api_key(house: &TestHouse, more: &[(&str, Value)]) -> (String, String) {
+pub(super) async fn api_key(house: &TestHouse, more: &[(&str, Value)]) -> (String, String) {
     let mut body = json!({ "device_label": "laptop" });
     for (name, value) in more {
         body[*name] = value.clone();

@@ -9,7 +9,7 @@
 //!    comes with the tree.
 //!
 //! Besides, what must hold of every write and list: `repetition`, `paging`; and what one of many may ask:
-//! `limits`. Each test prints its figures. The long forms are ignored here and run by `make faults`; how
+//! `limits`, `requests`, `guidance`. Each test prints its figures. The long forms are ignored here and run by `make faults`; how
 //! long, the environment says ([`figures::count`]).
 
 mod book;
@@ -24,6 +24,7 @@ mod exhausted;
 mod expiry;
 mod figures;
 mod furnished;
+mod guidance;
 mod limits;
 mod load;
 mod memory;
@@ -34,6 +35,7 @@ mod panics;
 mod race;
 mod recorded;
 mod repetition;
+mod requests;
 mod secret_types;
 mod service;
 mod skew;
