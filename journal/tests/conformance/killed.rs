@@ -98,16 +98,22 @@ impl Scene {
         match moment {
             Moment::BeforeTheLock => drop(control.execute("SELECT pg_advisory_lock(7070, 1)").await.unwrap()),
             Moment::BeforeTheCommit => drop(control.execute("SELECT pg_advisory_lock(9, 1)").await.unwrap()),
-            Moment::WithinTheCommit => self.standby(&mut control, "'nobody'").await,
+            Moment::WithinTheCommit => {
+                while !self.standby(&mut control, "'nobody'").await {
+                    control = self.connect().await;
+                }
+            }
             Moment::BehindTheCommit => self.failpoints.arm(Failpoint::AfterCommit),
         }
         control
     }
 
-    async fn standby(&self, control: &mut PgConnection, names: &str) {
+    /// Says whose confirmation commits wait for. `false` if the connection went while it did: a server that
+    /// has just lost a backend takes connections for a moment longer.
+    async fn standby(&self, control: &mut PgConnection, names: &str) -> bool {
         let set = format!("ALTER SYSTEM SET synchronous_standby_names = {names}");
-        control.execute(set.as_str()).await.unwrap();
-        control.execute("SELECT pg_reload_conf()").await.unwrap();
+        control.execute(set.as_str()).await.is_ok()
+            && control.execute("SELECT pg_reload_conf()").await.is_ok()
     }
 
     /// Waits until an append has stopped there, and ends its backend. `false` if it didn't stop.
@@ -145,7 +151,7 @@ impl Scene {
         // After a kill that connection is gone, and all that it held.
         let _ = control.close().await;
         if matches!(moment, Moment::WithinTheCommit) {
-            self.standby(&mut self.connect().await, "''").await;
+            while !self.standby(&mut self.connect().await, "''").await {}
         }
     }
 }
