@@ -4,12 +4,16 @@
 //! is written first, in stages, and folded from where it stood up to each stage; so a rate that falls
 //! from stage to stage says that folding slows down as the tables grow. Processor time is what the
 //! kernel charged the server's backends and this process.
+//!
+//! `… --example fold -- flood postgres 10`: 64 callers append for so many seconds, one event each, first
+//! without and then with a projector beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::cast_precision_loss)]
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use cqrs_es::{Aggregate as _, DomainEvent as _};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollbook_aggregates::access::Denial;
 use tollbook_aggregates::{
@@ -24,9 +28,10 @@ use uuid::Uuid;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    let flood = args.next_if_eq("flood").is_some();
     let backend = args.next().unwrap_or_else(|| "postgres".into());
-    let stages: Vec<u64> = args.map(|arg| arg.parse().expect("a number of events")).collect();
+    let numbers: Vec<u64> = args.map(|arg| arg.parse().expect("a number")).collect();
     let dir = tempfile::tempdir().unwrap();
     let server =
         (backend == "postgres").then(|| Postgres::start(&Options { on_disk: true, ..Options::default() }));
@@ -40,27 +45,114 @@ async fn main() {
     migrate(&database, None).await.unwrap();
     let journal = Journal::open(database.clone(), Settings::default()).await.unwrap();
     let views = Views::new(journal.clone());
+    if flood {
+        for projecting in [false, true, false, true] {
+            let seconds = numbers.first().copied().unwrap_or(10);
+            under_a_flood(&database, &journal, &views, projecting, Duration::from_secs(seconds)).await;
+        }
+    } else {
+        let stages = if numbers.is_empty() { vec![10_000, 60_000, 300_000] } else { numbers };
+        in_stages(&database, &journal, &views, &stages, dir.path()).await;
+    }
+    database.close().await;
+}
+
+fn start(views: &Views) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let projector = Projector::new(views, standard(), Pace::default(), Uuid::now_v7());
+    (stop.clone(), tokio::spawn(projector.run(stop)))
+}
+
+async fn wait_for_all(views: &Views, last: u64) {
+    for model in standard() {
+        let reached = views.wait_for(model.name(), Position(last), Duration::from_secs(600)).await;
+        reached.unwrap().unwrap();
+    }
+}
+
+async fn under_a_flood(
+    database: &Database,
+    journal: &Journal,
+    views: &Views,
+    projecting: bool,
+    lasts: Duration,
+) {
+    // Whatever an earlier round left is folded first, and what this one adds isn't known to it.
+    let (stop, running) = start(views);
+    if let Some(last) = journal.head().await.unwrap().next.0.checked_sub(1) {
+        wait_for_all(views, last).await;
+    }
+    stop.cancel();
+    running.await.unwrap();
+    let projector = projecting.then(|| start(views));
+    let before = journal.head().await.unwrap().next.0;
+    let (theirs, ours, began) = (backends(database).await, processor("self"), Instant::now());
+    let callers = (0..64).map(|caller| {
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            let mut flood = Flood { told: caller * 1_000_003, open: None };
+            while began.elapsed() < lasts {
+                journal.append(flood.next(1)).await.unwrap();
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let mut behind = 0;
+    while began.elapsed() < lasts {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let head = journal.head().await.unwrap().next.0;
+        let status = views.status().await.unwrap();
+        behind = behind.max(head - status.iter().map(|one| one.position.0).min().unwrap_or(0));
+    }
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let took = began.elapsed();
+    let appended = journal.head().await.unwrap().next.0 - before;
+    let each = |micros: u64| micros as f64 / appended as f64;
+    print!(
+        "{} projector: {:.0} appends/s, database {:.1} µs and we {:.1} µs an event",
+        if projecting { "with" } else { "without" },
+        appended as f64 / took.as_secs_f64(),
+        each(backends(database).await - theirs),
+        each(processor("self") - ours),
+    );
+    match projector {
+        None => println!(),
+        Some((stop, running)) => {
+            wait_for_all(views, before + appended - 1).await;
+            println!(
+                ", never more than {behind} behind, caught up after {:.1?}",
+                began.elapsed().saturating_sub(took)
+            );
+            stop.cancel();
+            running.await.unwrap();
+        }
+    }
+}
+
+async fn in_stages(
+    database: &Database,
+    journal: &Journal,
+    views: &Views,
+    stages: &[u64],
+    dir: &std::path::Path,
+) {
     println!("| events | folded | events/s | database µs an event | our µs an event | bytes an event |");
     println!("|---|---|---|---|---|---|");
     let (mut flood, mut written) = (Flood::default(), 0);
-    for stage in if stages.is_empty() { vec![10_000, 60_000, 300_000] } else { stages } {
+    for &stage in stages {
         let before = written;
         while written < stage {
             let some = usize::try_from((stage - written).min(500)).unwrap();
             journal.append(flood.next(some)).await.unwrap();
             written += u64::try_from(some).unwrap();
         }
-        let (theirs, ours, began) = (backends(&database).await, processor("self"), Instant::now());
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(
-            Projector::new(&views, standard(), Pace::default(), Uuid::now_v7()).run(stop.clone()),
-        );
-        for model in standard() {
-            let reached = views.wait_for(model.name(), Position(stage - 1), Duration::from_secs(600)).await;
-            reached.unwrap().unwrap();
-        }
+        let (theirs, ours, began) = (backends(database).await, processor("self"), Instant::now());
+        let (stop, running) = start(views);
+        wait_for_all(views, stage - 1).await;
         let took = began.elapsed();
-        let (theirs, ours) = (backends(&database).await - theirs, processor("self") - ours);
+        let (theirs, ours) = (backends(database).await - theirs, processor("self") - ours);
         stop.cancel();
         running.await.unwrap();
         let folded = stage - before;
@@ -70,10 +162,9 @@ async fn main() {
             folded as f64 / took.as_secs_f64(),
             each(theirs),
             each(ours),
-            size(&database, dir.path()).await / stage,
+            size(database, dir).await / stage,
         );
     }
-    database.close().await;
 }
 
 /// Processor time of a process, in microseconds.

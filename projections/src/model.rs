@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 
+use serde::Serialize;
 use tollbook_journal::Position;
 use uuid::Uuid;
 
@@ -92,14 +93,15 @@ pub(crate) struct Update {
     pub(crate) data: String,
 }
 
-/// A term of a row, as it is stored.
+/// A term of a row or of an event, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Posting {
     pub(crate) term: Uuid,
     pub(crate) ordinal: i64,
 }
 
-/// The events of a page that have a term, as they are stored: one row of the tables.
+/// What of a page has a term and never loses it, as it is stored: one row of the tables. Events of an
+/// index, or rows that begin in this page and their fixed terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) term: Uuid,
@@ -141,19 +143,27 @@ impl<I: Index> folding::Fold for Indexed<I> {
     }
 
     fn fold(&self, page: &[Happening], _rows: Vec<Stored>) -> Folded {
-        let mut blocks: BTreeMap<Uuid, Vec<Block>> = BTreeMap::new();
+        let mut postings = Vec::new();
         for happening in page {
             let (workspace_id, ordinal) = (happening.recorded.workspace_id, ordinal(happening));
-            for term in I::terms(happening) {
-                let term = term.stored(workspace_id);
-                let of_term = blocks.entry(term).or_default();
-                if !of_term.last_mut().is_some_and(|block| block.add(ordinal)) {
-                    of_term.push(Block { term, first: ordinal, offsets: vec![0] });
-                }
-            }
+            let posting = |term: Term| Posting { term: term.stored(workspace_id), ordinal };
+            postings.extend(I::terms(happening).into_iter().map(posting));
         }
-        Folded { blocks: blocks.into_values().flatten().collect(), ..Folded::default() }
+        Folded { blocks: blocks(postings), ..Folded::default() }
     }
+}
+
+/// Brings together what has the same term.
+fn blocks(mut postings: Vec<Posting>) -> Vec<Block> {
+    postings.sort_unstable();
+    let mut blocks: Vec<Block> = Vec::new();
+    for Posting { term, ordinal } in postings {
+        let last = blocks.last_mut().filter(|block| block.term == term);
+        if !last.is_some_and(|block| block.add(ordinal)) {
+            blocks.push(Block { term, first: ordinal, offsets: vec![0] });
+        }
+    }
+    blocks
 }
 
 impl Block {
@@ -208,13 +218,16 @@ impl<P: Projection> folding::Fold for Rows<P> {
             }
         }
         let mut folded = Folded { poison, ..Folded::default() };
+        let mut fixed = Vec::new();
         for (key, slot) in slots {
-            if let Err(error) = slot.finish(key, &mut folded) {
-                // A row is plain data and always encodes; were one not to, nothing of the page is written.
+            if let Err(error) = slot.finish(key, &mut folded, &mut fixed) {
+                // A row is plain data and always encodes, and no fold changes what it says is fixed; were one
+                // to, nothing of the page is written.
                 let first = page.first().map_or(Position(0), Happening::position);
-                return Folded { poison: Some((first, error.to_string())), ..Folded::default() };
+                return Folded { poison: Some((first, error)), ..Folded::default() };
             }
         }
+        folded.blocks = blocks(fixed);
         folded
     }
 }
@@ -258,21 +271,23 @@ impl<P: Projection> Slot<P> {
         }
     }
 
-    fn finish(self, key: String, folded: &mut Folded) -> Result<(), serde_json::Error> {
-        let (before, now) =
-            (self.before.as_ref().map(Current::postings), self.now.as_ref().map(Current::postings));
-        let (before, after) = (before.unwrap_or_default(), now.unwrap_or_default());
+    fn finish(self, key: String, folded: &mut Folded, fixed: &mut Vec<Posting>) -> Result<(), String> {
+        let terms = |of: &Option<Current<P>>| of.as_ref().map(Current::terms).unwrap_or_default();
+        let ((fixed_before, before), (fixed_after, after)) = (terms(&self.before), terms(&self.now));
         folded.removed.extend(before.difference(&after).copied());
         folded.added.extend(after.difference(&before).copied());
         match (self.before, self.now) {
             (Some(before), Some(Current { row, ordinal, .. })) if before.ordinal == ordinal => {
-                folded.updates.push(Update { key, data: serde_json::to_string(&row)? });
+                if fixed_before != fixed_after {
+                    return Err(format!("a fixed term of `{key}` has changed"));
+                }
+                folded.updates.push(Update { data: encode(&row)?, key });
             }
             (before, Some(Current { row, workspace_id, ordinal })) => {
                 // What was there is no more; this one only has its key.
                 folded.deletes.extend(before.map(|_| key.clone()));
-                let data = serde_json::to_string(&row)?;
-                folded.inserts.push(Stored { key, workspace_id, ordinal, data });
+                folded.inserts.push(Stored { data: encode(&row)?, key, workspace_id, ordinal });
+                fixed.extend(fixed_after);
             }
             (Some(_), None) => folded.deletes.push(key),
             (None, None) => {}
@@ -281,11 +296,20 @@ impl<P: Projection> Slot<P> {
     }
 }
 
+fn encode<R: Serialize>(row: &R) -> Result<String, String> {
+    serde_json::to_string(row).map_err(|error| error.to_string())
+}
+
 impl<P: Projection> Current<P> {
-    fn postings(&self) -> BTreeSet<Posting> {
-        let (workspace_id, ordinal) = (self.workspace_id, self.ordinal);
-        let posting = |term: Term| Posting { term: term.stored(workspace_id), ordinal };
-        P::terms(&self.row).into_iter().map(posting).collect()
+    /// Those that are fixed, and those that come and go.
+    fn terms(&self) -> (BTreeSet<Posting>, BTreeSet<Posting>) {
+        let (mut fixed, mut changing) = (BTreeSet::new(), BTreeSet::new());
+        for term in P::terms(&self.row) {
+            let posting = Posting { term: term.stored(self.workspace_id), ordinal: self.ordinal };
+            let into = if P::FIXED.contains(&term.kind()) { &mut fixed } else { &mut changing };
+            into.insert(posting);
+        }
+        (fixed, changing)
     }
 }
 

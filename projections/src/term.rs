@@ -30,6 +30,11 @@ impl Term {
         &self.0
     }
 
+    /// What stands before the value.
+    pub fn kind(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(kind, _)| kind)
+    }
+
     /// As it is stored: a number that stands for this term in this workspace. The text isn't kept.
     ///
     /// 128 bits of SHA-256. Of a term that ends in an id which begins with its time (UUID version 7), the
@@ -67,7 +72,8 @@ mod tests {
 
     #[test]
     fn term_is_kind_and_value() {
-        assert_eq!(Term::new("tool", "search").as_str(), "tool:search");
+        let term = Term::new("tool", "a:b");
+        assert_eq!((term.as_str(), term.kind()), ("tool:a:b", "tool"));
     }
 
     #[test]

@@ -163,7 +163,8 @@ impl Views {
         query: &Query,
     ) -> Result<Vec<Listed<P::Row>>, ViewError> {
         let Query { terms, after, limit, order } = query;
-        let asked = Asked::new(workspace_id, terms, (None, None), *after, *limit, *order);
+        let fixed = |term: &Term| P::FIXED.contains(&term.kind());
+        let asked = Asked::new(workspace_id, (terms, fixed), (None, None), *after, *limit, *order);
         let rows = question::list(&self.store, P::NAME, &asked).await?;
         self.rows::<P>(rows).await
     }
@@ -220,7 +221,7 @@ impl Views {
         search: &Search,
     ) -> Result<Vec<Position>, ViewError> {
         let Search { terms, from, to, after, limit, order } = search;
-        let asked = Asked::new(workspace_id, terms, (*from, *to), *after, *limit, *order);
+        let asked = Asked::new(workspace_id, (terms, |_: &Term| true), (*from, *to), *after, *limit, *order);
         if terms.is_empty() {
             // The book itself has that order.
             let found = question::of_workspace(self.journal.database(), &asked).await?;

@@ -13,8 +13,8 @@ use tollbook_journal::{Position, Recorded, Stream};
 use uuid::Uuid;
 
 use crate::happening::{Happening, Metadata};
-use crate::model::Rows;
 use crate::model::folding::Fold;
+use crate::model::{Posting, Rows};
 use crate::projection::{Projection, Sealed};
 
 /// The workspace in which everything happens.
@@ -132,6 +132,12 @@ fn fold<P: Projection>(pages: &[&[Happening]]) -> Then<P> {
         }
         for posting in folded.added {
             assert!(postings.insert(posting), "{posting:?} was not there");
+        }
+        for block in folded.blocks {
+            for offset in block.offsets {
+                let posting = Posting { term: block.term, ordinal: block.first + i64::from(offset) };
+                assert!(postings.insert(posting), "{posting:?} was not there");
+            }
         }
         if let Some((position, _)) = folded.poison {
             misfit = Some(position.0);

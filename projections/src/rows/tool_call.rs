@@ -131,7 +131,8 @@ impl Outcome {
 
 impl Projection for ToolCalls {
     const NAME: &'static str = "tool_call";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
+    const FIXED: &'static [&'static str] = &["session", "tool", "decision", "tool_server"];
     type Row = ToolCallRow;
 
     fn key(happening: &Happening) -> Option<String> {

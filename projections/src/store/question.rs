@@ -15,7 +15,7 @@ pub(crate) type RowColumns = (i32, String, Uuid, i64, String);
 /// What is asked for, in terms of the tables.
 pub(crate) struct Asked {
     workspace_id: Uuid,
-    terms: Vec<Uuid>,
+    terms: Vec<Wanted>,
     /// The least ordinal.
     from: i64,
     /// The first ordinal that is too great.
@@ -24,10 +24,17 @@ pub(crate) struct Asked {
     direction: &'static str,
 }
 
+/// A term that is asked for.
+struct Wanted {
+    stored: Uuid,
+    /// Does it lie among the postings? Else it is one that comes and goes with what a row says.
+    fixed: bool,
+}
+
 impl Asked {
     pub(crate) fn new(
         workspace_id: Uuid,
-        terms: &[Term],
+        (terms, fixed): (&[Term], impl Fn(&Term) -> bool),
         (from, to): (Option<Position>, Option<Position>),
         after: Option<Position>,
         limit: usize,
@@ -44,22 +51,90 @@ impl Asked {
                 "DESC"
             }
         };
-        let terms = terms.iter().take(Views::TERMS_MAX).map(|term| term.stored(workspace_id)).collect();
+        let wanted = |term: &Term| Wanted { stored: term.stored(workspace_id), fixed: fixed(term) };
+        let terms = terms.iter().take(Views::TERMS_MAX).map(wanted).collect();
         Self { workspace_id, terms, from, to, limit: i64::try_from(limit).unwrap_or(i64::MAX), direction }
     }
 
     /// The parameters: `first` is `$1`, `$2` to `$4` are the bounds, and from `$5` on, the terms.
     fn binds<'q>(&self, first: Bind<'q>) -> Vec<Bind<'q>> {
         let bounds = [self.from, self.to, self.limit].map(Bind::Number);
-        std::iter::once(first).chain(bounds).chain(self.terms.iter().copied().map(Bind::Id)).collect()
+        let terms = self.terms.iter().map(|wanted| Bind::Id(wanted.stored));
+        std::iter::once(first).chain(bounds).chain(terms).collect()
     }
 
-    /// Whatever has the first term must have the others, too.
-    fn others(&self, other: impl Fn(usize) -> String) -> String {
-        let numbers = 6..self.terms.len() + 5;
-        numbers.flat_map(|number| [" AND EXISTS (".to_owned(), other(number), ")".to_owned()]).collect()
+    /// What has the first term, in order, as `t`; and then, that it has the others, too.
+    ///
+    /// The postings of a term lie in blocks that don't overlap: so the blocks in their order, and what is in
+    /// each in its, is all in order, and only the one block that begins next before an ordinal can hold it.
+    fn found(&self, store: &Store) -> Found {
+        let direction = self.direction;
+        let mut found = if self.terms.first().is_some_and(|wanted| wanted.fixed) {
+            let ordinal = "(t.first + o.value)";
+            Found {
+                from: format!("projection_postings t CROSS JOIN {}", members(store, "t", "o")),
+                ordinal,
+                condition: format!(
+                    "t.build = {BUILD} AND t.term = $5 AND t.first > $2 - {BLOCK_MAX} AND t.first < $3
+                     AND {ordinal} >= $2 AND {ordinal} < $3"
+                ),
+                order: format!("t.first {direction}, o.value {direction}"),
+            }
+        } else {
+            Found {
+                from: "projection_terms t".to_owned(),
+                ordinal: "t.ordinal",
+                condition: format!(
+                    "t.build = {BUILD} AND t.term = $5 AND t.ordinal >= $2 AND t.ordinal < $3"
+                ),
+                order: format!("t.ordinal {direction}"),
+            }
+        };
+        for (number, wanted) in (5..).zip(&self.terms).skip(1) {
+            let other = other(store, number, wanted.fixed, found.ordinal);
+            found.condition.push_str(&other);
+        }
+        found
     }
 }
+
+/// The parts of a statement that asks for terms.
+struct Found {
+    from: String,
+    ordinal: &'static str,
+    condition: String,
+    order: String,
+}
+
+/// That what stands at `ordinal` has the term of this number.
+fn other(store: &Store, number: usize, fixed: bool, ordinal: &str) -> String {
+    if fixed {
+        format!(
+            " AND EXISTS (
+                 SELECT 1 FROM (SELECT q.first, q.offsets FROM projection_postings q
+                     WHERE q.build = t.build AND q.term = ${number} AND q.first <= {ordinal}
+                     ORDER BY q.first DESC LIMIT 1) b CROSS JOIN {}
+                 WHERE b.first + m.value = {ordinal})",
+            members(store, "b", "m")
+        )
+    } else {
+        format!(
+            " AND EXISTS (SELECT 1 FROM projection_terms q
+                 WHERE q.build = t.build AND q.term = ${number} AND q.ordinal = {ordinal})"
+        )
+    }
+}
+
+/// What is in a block, as a table of one column `value`.
+fn members(store: &Store, block: &str, name: &str) -> String {
+    match store {
+        Store::Postgres(_) => format!("unnest(coalesce({block}.offsets, '{{0}}')) AS {name} (value)"),
+        Store::Sqlite(_) => format!("json_each(coalesce({block}.offsets, '[0]')) AS {name}"),
+    }
+}
+
+/// No block reaches so far.
+const BLOCK_MAX: i64 = 32_768;
 
 /// A parameter of a statement.
 enum Bind<'q> {
@@ -113,18 +188,11 @@ pub(crate) async fn list(
              ORDER BY r.ordinal {direction} LIMIT $4"
         )
     } else {
-        let other = |number: usize| {
-            format!(
-                "SELECT 1 FROM projection_terms o
-                 WHERE o.build = t.build AND o.term = ${number} AND o.ordinal = t.ordinal"
-            )
-        };
+        let Found { from, ordinal, condition, order } = asked.found(store);
         format!(
-            "SELECT {VERSION}, {ROW} FROM projection_terms t JOIN projection_rows r
-                ON r.build = t.build AND r.workspace_id = ${workspace} AND r.ordinal = t.ordinal
-             WHERE t.build = {BUILD} AND t.term = $5 AND t.ordinal >= $2 AND t.ordinal < $3 {}
-             ORDER BY t.ordinal {direction} LIMIT $4",
-            asked.others(other)
+            "SELECT {VERSION}, {ROW} FROM {from} CROSS JOIN projection_rows r
+             WHERE {condition} AND r.build = t.build AND r.workspace_id = ${workspace} AND r.ordinal = {ordinal}
+             ORDER BY {order} LIMIT $4"
         )
     };
     let mut binds = asked.binds(Bind::Text(projection));
@@ -133,41 +201,15 @@ pub(crate) async fn list(
 }
 
 /// Version and position.
-///
-/// The events of a term lie in blocks that don't overlap: so the blocks in their order, and the events of
-/// each in theirs, are all in order, and only the one block that begins next before an event can hold it.
 pub(crate) async fn search(
     store: &Store,
     projection: &str,
     asked: &Asked,
 ) -> Result<Vec<(i32, i64)>, sqlx::Error> {
-    let members = |block: &str, name: &str| match store {
-        Store::Postgres(_) => format!("unnest(coalesce({block}.offsets, '{{0}}')) AS {name} (value)"),
-        Store::Sqlite(_) => format!("json_each(coalesce({block}.offsets, '[0]')) AS {name}"),
-    };
-    let other = |number: usize| {
-        format!(
-            "SELECT 1 FROM (SELECT q.first, q.offsets FROM projection_postings q
-                 WHERE q.build = t.build AND q.term = ${number} AND q.first <= t.first + o.value
-                 ORDER BY q.first DESC LIMIT 1) b CROSS JOIN {}
-             WHERE b.first + m.value = t.first + o.value",
-            members("b", "m")
-        )
-    };
-    let direction = asked.direction;
-    let sql = format!(
-        "SELECT {VERSION}, t.first + o.value FROM projection_postings t CROSS JOIN {}
-         WHERE t.build = {BUILD} AND t.term = $5 AND t.first > $2 - {BLOCK_MAX} AND t.first < $3
-            AND t.first + o.value >= $2 AND t.first + o.value < $3 {}
-         ORDER BY t.first {direction}, o.value {direction} LIMIT $4",
-        members("t", "o"),
-        asked.others(other)
-    );
+    let Found { from, ordinal, condition, order } = asked.found(store);
+    let sql = format!("SELECT {VERSION}, {ordinal} FROM {from} WHERE {condition} ORDER BY {order} LIMIT $4");
     ask(store, &sql, asked.binds(Bind::Text(projection))).await
 }
-
-/// No block reaches so far.
-const BLOCK_MAX: i64 = 32_768;
 
 /// All positions of a workspace, from the book: its own index has them in this order already.
 pub(crate) async fn of_workspace(book: &Database, asked: &Asked) -> Result<Vec<i64>, sqlx::Error> {
