@@ -111,7 +111,10 @@ async fn everybody_is_answered_in_time_when_the_pool_is_exhausted() {
     fault(
         10,
         "pool exhausted",
-        &format!("{most} of {POOL} connections stuck for {} s under {CALLERS} callers", seconds.as_secs()),
+        &format!(
+            "{most} connections stuck, {POOL} to lend, for {} s under {CALLERS} callers",
+            seconds.as_secs()
+        ),
         &[
             ("503", waits.len().to_string()),
             ("their p50", ms(percentile(waits.clone(), 0.5))),
@@ -123,7 +126,7 @@ async fn everybody_is_answered_in_time_when_the_pool_is_exhausted() {
             ("acknowledged", acknowledged.to_string()),
         ],
     );
-    assert_eq!(most, POOL, "the pool was not exhausted");
+    assert!(most >= POOL, "the pool was not exhausted");
     assert!(each_refused, "not every caller was told no");
     for one in &answers {
         assert!(matches!(one.end, End::Done(_) | End::Unavailable { retry_after: true, .. }), "{one:?}");
