@@ -80,8 +80,22 @@ fn a_book_without_its_beginning_and_one_renumbered_are_noticed() {
     let ill = examine(&machine, &[]).ill();
     assert!(ill.finds("workspace_numbers", "failed").contains("position 4"));
     ill.finds("positions", "ok");
+    // The end of a partition is missing, and another goes on behind it.
+    let columns =
+        "event_id, aggregate_type, aggregate_id, event_type, event_version, payload, metadata, workspace_id,
+        workspace_sequence, control, narrows, commitments, recorded_at";
+    let copied = columns.replacen("event_id", "gen_random_uuid()", 1);
+    change(&format!(
+        "INSERT INTO events (position, {columns}) SELECT 10000000, {copied} FROM events WHERE position = 5"
+    ));
+    assert!(
+        examine(&machine, &["--deep"]).ill().finds("positions", "failed").contains("position 6 is missing")
+    );
+    examine(&machine, &[]).ill().finds("positions", "failed");
     change("DELETE FROM events_p000000 WHERE position = 0");
-    assert!(examine(&machine, &[]).ill().finds("positions", "failed").contains("position 0 is missing"));
+    assert!(
+        examine(&machine, &["--deep"]).ill().finds("positions", "failed").contains("position 0 is missing")
+    );
 }
 
 #[test]

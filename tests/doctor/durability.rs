@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use tollbook_testkit::postgres::{Options, Postgres};
 
 use super::{examine, on_postgres};
@@ -28,6 +30,21 @@ fn a_server_without_fsync_and_a_standby_that_is_not_there_are_failures() {
     assert!(ill.finds("standby", "failed").contains("`twin`"));
     ill.finds("vacuum", "failed");
     ill.finds("idle_transactions", "ok");
+    // It comes back: a receiver that confirms what it has on its disk.
+    let dir = tempfile::tempdir().unwrap();
+    let from = format!("host=127.0.0.1 port={} user=postgres application_name=twin", cluster.port());
+    let mut twin = Command::new(cluster.bin().join("pg_receivewal"))
+        .args(["--synchronous", "--no-loop", "-d", &from, "-D"])
+        .arg(dir.path())
+        .spawn()
+        .unwrap();
+    let standby = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'";
+    while cluster.psql("book", standby) != "sync" {
+        assert!(twin.try_wait().unwrap().is_none(), "the standby ended");
+    }
+    assert!(examine(&machine, &[]).finds("standby", "ok").contains("`twin` at 127.0.0.1: streaming, sync"));
+    twin.kill().unwrap();
+    twin.wait().unwrap();
     // All connections but a few are taken.
     let _service = {
         cluster.psql("postgres", "ALTER SYSTEM RESET synchronous_standby_names");

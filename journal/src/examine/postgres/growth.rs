@@ -66,6 +66,10 @@ async fn order(connection: &mut PgConnection, partitions: &[Partition], extent: 
     // The first position that must be there next.
     let mut expected = first;
     for partition in partitions.iter().filter(|partition| partition.first < head) {
+        if expected < partition.first {
+            book.hole = Some(unsigned(expected));
+            return Ok(book);
+        }
         let from = partition.first.max(counted_from);
         if partition.edge <= from {
             // Not counted: its last position must be there all the same.
@@ -78,9 +82,8 @@ async fn order(connection: &mut PgConnection, partitions: &[Partition], extent: 
             continue;
         }
         let seen = stretch(connection, from, partition.edge).await?;
-        let begins = seen.first.unwrap_or(partition.edge);
-        if begins != from.max(expected) {
-            book.hole = Some(unsigned(from.max(expected)));
+        if seen.first != Some(from) {
+            book.hole = Some(unsigned(from));
             return Ok(book);
         }
         if seen.has_hole() {
