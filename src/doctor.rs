@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
-use tollbook_journal::examine::{Examination, Extent, examine, examine_url};
+use tollbook_journal::examine::{Examination, Extent, Sealed, examine, examine_url};
 use tollbook_journal::{Database, OpenError};
 
 use crate::authority::Authority;
@@ -68,12 +68,12 @@ impl Doctor {
     /// Looks at everything.
     pub async fn examine(&self, extent: Extent) -> Report {
         let mut findings = Findings::default();
-        if let Some(service) = &self.service {
-            findings.add(service::judge(&service.authority, service.database_kind()));
+        if let Some(service) = self.service() {
+            findings.add(service);
         }
         let examined = self.look(extent).await;
         let sealed = match &examined {
-            Ok(Some(examination)) => self.judge(&mut findings, examination),
+            Ok(Some(examination)) => judge(&mut findings, examination),
             Ok(None) => {
                 findings.ok("book", format!("there is none yet in `{}`", self.config.data_dir.display()));
                 None
@@ -130,24 +130,6 @@ impl Doctor {
         database.close().await;
         examined.map(Some)
     }
-
-    /// Judges what was found, and gives back what keys are compared with.
-    fn judge<'a>(
-        &self,
-        findings: &mut Findings,
-        examination: &'a Examination,
-    ) -> Option<&'a tollbook_journal::examine::Sealed> {
-        match examination {
-            Examination::Postgres(examined) => {
-                postgres::judge(findings, &self.config, examined);
-                examined.book.as_ref().and_then(|book| book.sealed.as_ref().ok())
-            }
-            Examination::Sqlite(examined) => {
-                sqlite::judge(findings, examined);
-                examined.book.as_ref().and_then(|book| book.sealed.as_ref().ok())
-            }
-        }
-    }
 }
 
 impl Service {
@@ -157,6 +139,21 @@ impl Service {
             Database::Sqlite(_) => "SQLite",
         }
     }
+}
+
+/// Judges what was found, and gives back what keys are compared with.
+fn judge<'a>(findings: &mut Findings, examination: &'a Examination) -> Option<&'a Sealed> {
+    let sealed = match examination {
+        Examination::Postgres(examined) => {
+            postgres::judge(findings, examined);
+            examined.book.as_ref().map(|book| &book.sealed)
+        }
+        Examination::Sqlite(examined) => {
+            sqlite::judge(findings, examined);
+            examined.book.as_ref().map(|book| &book.sealed)
+        }
+    };
+    sealed?.as_ref().ok()
 }
 
 /// There was nothing to look at.

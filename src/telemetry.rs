@@ -9,9 +9,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::redaction::Stderr;
 
-/// What the server's libraries say of themselves: each start and stop of a worker, and an error for each request
-/// that can't be parsed, which anybody can send. A filter that names one of them says otherwise.
-const HUSHED: &str = "actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h1::decoder=off";
+/// What libraries say of themselves: each start and stop of a thread of the server, that a table is there already,
+/// and an error for each request that can't be parsed, which anybody can send. A filter that names one of them says
+/// otherwise.
+const HUSHED: &str = "actix_server=warn,actix_http::h1::dispatcher=off,actix_http::h1::decoder=off,sqlx::postgres::notice=warn";
 
 /// Starts logging what `filter` lets through. A second start changes nothing.
 ///

@@ -69,7 +69,13 @@ impl From<sqlx::Error> for Unseen {
     }
 }
 
-/// How one of the schema's migrations stand.
+impl From<OpenError> for Unseen {
+    fn from(error: OpenError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// How the migrations of a database stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrations {
     /// How many are applied that this version knows.

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::database::{Database, DatabaseUrl, OpenError};
-use crate::examine::{Migrations, Unseen};
+use crate::examine::Migrations;
 use crate::sqlite_book::SqliteBook;
 
 pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
@@ -80,23 +80,15 @@ fn judge(standing: &Migrations) -> Result<(), OpenError> {
     }
 }
 
-/// How the migrations stand, for an examination.
-pub(crate) async fn standing_postgres(connection: &mut PgConnection) -> Result<Migrations, Unseen> {
-    standing_of_postgres(connection).await.map_err(|error| Unseen(error.to_string()))
-}
-
-/// The same of `book.db` and of `views.db`.
-pub(crate) async fn standing_sqlite(book: &SqliteBook) -> Result<(Migrations, Migrations), Unseen> {
-    standing_of_sqlite(book).await.map_err(|error| Unseen(error.to_string()))
-}
-
-async fn standing_of_postgres(connection: &mut PgConnection) -> Result<Migrations, OpenError> {
+/// How the migrations stand.
+pub(crate) async fn standing_of_postgres(connection: &mut PgConnection) -> Result<Migrations, OpenError> {
     let table = "SELECT to_regclass('public._sqlx_migrations') IS NOT NULL";
     let there: bool = sqlx::query_scalar(table).fetch_one(&mut *connection).await?;
     compare(&POSTGRES, there, connection).await
 }
 
-async fn standing_of_sqlite(book: &SqliteBook) -> Result<(Migrations, Migrations), OpenError> {
+/// The same of `book.db` and of `views.db`.
+pub(crate) async fn standing_of_sqlite(book: &SqliteBook) -> Result<(Migrations, Migrations), OpenError> {
     let table = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     let mut both = Vec::new();
     for (migrator, pool) in [(&SQLITE_BOOK, &book.writer), (&SQLITE_VIEWS, &book.views)] {

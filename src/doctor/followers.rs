@@ -13,8 +13,8 @@ use super::said::{count, some, span};
 const BEHIND: u64 = 10_000;
 /// Who hasn't been heard of for this long has died without saying so.
 const SILENT: TimeDelta = TimeDelta::seconds(30);
-/// After this long nobody waits for it any more.
-const FORGOTTEN: TimeDelta = TimeDelta::days(1);
+/// After this long its calls have been closed by others, and nobody waits for it any more.
+const FORGOTTEN: TimeDelta = TimeDelta::minutes(10);
 
 pub(super) fn projections(findings: &mut Findings, followers: &[Follower], head: Option<u64>) {
     let read: Vec<_> = followers.iter().filter(|follower| follower.active).collect();

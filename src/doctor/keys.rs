@@ -11,7 +11,7 @@ use super::finding::Findings;
 use crate::config::{Config, KeySource};
 use crate::credential::Pepper;
 
-/// Where a key is, and its public name.
+/// A key's public name, or why it can't be had.
 type Known = Result<String, KeyFault>;
 
 #[derive(Debug)]

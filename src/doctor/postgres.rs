@@ -7,7 +7,6 @@ use tollbook_journal::examine::postgres::{Examined, InTheBook, Server, SkewedClo
 use super::finding::Findings;
 use super::said::{some, span};
 use super::{activity, book, durability, followers, rights, upkeep};
-use crate::config::Config;
 
 /// The oldest server that has all that is used (`pg_locks.waitstart`, `pg_terminate_backend` with a timeout).
 const OLDEST: i32 = 14;
@@ -17,7 +16,7 @@ const FAR: u128 = 5;
 const SKEWED: TimeDelta = TimeDelta::seconds(1);
 const WRONG: TimeDelta = TimeDelta::seconds(60);
 
-pub(super) fn judge(findings: &mut Findings, config: &Config, examined: &Examined) {
+pub(super) fn judge(findings: &mut Findings, examined: &Examined) {
     let server = findings.seen("connection", &examined.server);
     if let Some(server) = server {
         connection(findings, server);
@@ -30,7 +29,7 @@ pub(super) fn judge(findings: &mut Findings, config: &Config, examined: &Examine
         activity::judge(findings, seen);
     }
     if let Some(book) = &examined.book {
-        in_the_book(findings, config, book);
+        in_the_book(findings, book);
     }
     if let Some(seen) = findings.seen("durability", &examined.durability) {
         durability::judge(findings, seen);
@@ -43,9 +42,9 @@ pub(super) fn judge(findings: &mut Findings, config: &Config, examined: &Examine
     }
 }
 
-fn in_the_book(findings: &mut Findings, config: &Config, examined: &InTheBook) {
+fn in_the_book(findings: &mut Findings, examined: &InTheBook) {
     if let Some(roles) = findings.seen("roles", &examined.roles) {
-        rights::roles(findings, config, roles);
+        rights::roles(findings, roles);
     }
     if let Some(guards) = findings.seen("guards", &examined.guards) {
         rights::triggers(findings, guards);

@@ -4,9 +4,8 @@ use tollbook_journal::examine::postgres::{Function, Guards, Roles, Trigger};
 
 use super::finding::Findings;
 use super::said::some;
-use crate::config::Config;
 
-pub(super) fn roles(findings: &mut Findings, config: &Config, roles: &Roles) {
+pub(super) fn roles(findings: &mut Findings, roles: &Roles) {
     let Roles { service, owner, .. } = roles;
     if !roles.lacking.is_empty() {
         let found = format!("`{service}` lacks {}", roles.lacking.join(", "));
@@ -29,9 +28,7 @@ pub(super) fn roles(findings: &mut Findings, config: &Config, roles: &Roles) {
         let remedy = format!("As `{owner}`: REVOKE these from `{service}`.");
         findings.failed("roles", found, remedy);
     } else {
-        let migrating = if config.migrate_database_url.is_some() { ", migrated by" } else { " of" };
-        findings
-            .ok("roles", format!("`{service}` adds and reads events{migrating} `{owner}`, and nothing else"));
+        findings.ok("roles", format!("`{service}` adds and reads events of `{owner}`, and nothing else"));
     }
 }
 

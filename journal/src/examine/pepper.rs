@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// The first and the newest control events that name a pepper: `?1` and `?2` of them.
+/// What the first fifty and the newest five hundred control events say, if they name a pepper.
 pub(crate) const NAMING: &str = "
     SELECT payload FROM (SELECT CAST(payload AS text) AS payload FROM events WHERE control ORDER BY position LIMIT 50) f
     WHERE payload LIKE '%\"pepper_id\"%'

@@ -74,7 +74,7 @@ pub(super) async fn examine(
     let server = asker.ask(async |connection| server::look(connection, &options).await).await;
     let clock = asker.ask(async |connection| server::clock(connection, now).await).await;
     let activity = asker.ask(activity::look).await;
-    let migrations = asker.ask(async |connection| schema::standing_postgres(connection).await).await;
+    let migrations = asker.ask(async |connection| Ok(schema::standing_of_postgres(connection).await?)).await;
     let durability = asker.ask(durability::look).await;
     let upkeep = asker.ask(upkeep::look).await;
     let there = "SELECT to_regclass('public.events') IS NOT NULL";

@@ -63,7 +63,7 @@ pub(super) async fn examine(book: &SqliteBook, extent: Extent) -> Examined {
             .await;
     Examined {
         dir: book.dir().to_owned(),
-        migrations: within(patience, schema::standing_sqlite(book)).await,
+        migrations: within(patience, async { Ok(schema::standing_of_sqlite(book).await?) }).await,
         file: within(patience, file(book, extent)).await,
         book: match there {
             Ok(0) => None,
