@@ -58,7 +58,7 @@ pub struct App {
     pub calls: Arc<Calls>,
     /// The read models.
     pub views: Views,
-    /// What builds a read model again.
+    /// What builds read models again.
     pub rebuilder: Rebuilder,
     /// The tool servers.
     pub upstreams: Arc<Upstreams>,
@@ -154,6 +154,10 @@ impl App {
         let rebuilder = projector.rebuilder();
         let projecting = TaskTracker::new();
         projecting.spawn(projector.run(stop.clone()));
+        projecting.spawn({
+            let (rebuilder, kept_for, stop) = (rebuilder.clone(), config.projection_kept_for, stop.clone());
+            async move { rebuilder.run(kept_for, stop).await }
+        });
         projecting.close();
         let outbound = Outbound::new(policy(&config)?, Limits::default())?;
         let upstreams = Arc::new(Upstreams::new(&outbound, config.upstream_timeout));

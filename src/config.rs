@@ -61,6 +61,7 @@ keys! {
     "session_max_expires_in" "2592000" false "how long a session may last, in seconds";
     "upstream_timeout" "60" false "how long a tool call may take, in seconds";
     "stop_deadline" "10" false "how long open calls have to end at a graceful stop, in seconds";
+    "projection_kept_for" "86400" false "how long what a rebuild replaced is kept for a rollback, in seconds";
     "workers" "" false "how many threads serve HTTP (default: one a core)";
     "log" "info" false "what is logged, such as info or tollbook=debug";
     "log_format" "text" false "text or json";
@@ -101,6 +102,8 @@ pub struct Config {
     pub upstream_timeout: Duration,
     /// How long open calls have to end at a graceful stop.
     pub stop_deadline: Duration,
+    /// How long what a rebuild replaced is kept for a rollback.
+    pub projection_kept_for: Duration,
     /// How many threads serve HTTP.
     pub workers: usize,
     /// What is logged.
@@ -317,6 +320,7 @@ impl Given {
             session_max_expires_in: self.seconds("session_max_expires_in", 2_592_000)?,
             upstream_timeout: self.seconds("upstream_timeout", 60)?,
             stop_deadline: self.seconds("stop_deadline", 10)?,
+            projection_kept_for: self.seconds("projection_kept_for", 86_400)?,
             workers: self
                 .parse("workers", "a whole number")?
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)),

@@ -11,8 +11,8 @@ pub struct Filter {
     pub workspace_id: Option<Uuid>,
     /// Only events that can change a decision.
     pub control_only: bool,
-    /// Only events of these types, such as `session.created`. A page then looks at no more than
-    /// [`Self::SPAN`] positions, and all of them are known to be there.
+    /// Only events of these types (`session.created`), or of aggregates of these types (`api_key`). A
+    /// page then looks at no more than [`Self::SPAN`] positions, and all of them are known to be there.
     pub event_types: Option<&'static [&'static str]>,
 }
 

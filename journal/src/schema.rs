@@ -21,7 +21,8 @@ const GRANTS: &str = "
     GRANT SELECT, INSERT, UPDATE, DELETE ON public.event_bodies, public.idempotency, public.budgets,
         public.projection_checkpoints, public.projection_rows, public.projection_terms,
         public.projection_postings,
-        public.projection_active, public.data_keys, public.secrets, public.replicas TO {role};
+        public.projection_active, public.projection_builds, public.data_keys, public.secrets,
+        public.replicas TO {role};
     GRANT SELECT ON public._sqlx_migrations TO {role};
     GRANT EXECUTE ON FUNCTION public.make_partitions(integer) TO {role};";
 

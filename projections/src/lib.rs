@@ -33,7 +33,7 @@ pub use model::{Indexed, Model, Rows};
 pub use progress::{NotCaughtUp, ProjectionStatus, Status};
 pub use projection::{Misfit, Projection, Sealed};
 pub use projector::{Pace, Projector};
-pub use rebuild::{RebuildError, Rebuilder, Rebuilt};
+pub use rebuild::{Asked, Build, BuildState, Difference, Overview, Purpose, RebuildError, Rebuilder};
 pub use rows::{
     ApiKeyRow, ApiKeys, Decision, LoadoutRow, Loadouts, MemberRow, Members, Outcome, SessionRow,
     SessionStatus, Sessions, ToolCallRow, ToolCalls, ToolServerRow, ToolServers, UserRow, Users,

@@ -19,6 +19,8 @@ pub trait Model: Send + Sync + folding::Fold {
     fn name(&self) -> &'static str;
     /// Of the code.
     fn version(&self) -> u32;
+    /// The types of events, or of aggregates, that it looks at; everything, when absent.
+    fn events(&self) -> Option<&'static [&'static str]>;
 }
 
 /// A [`Projection`] for the projector.
@@ -63,6 +65,10 @@ impl<P: Projection> Model for Rows<P> {
     fn version(&self) -> u32 {
         P::VERSION
     }
+
+    fn events(&self) -> Option<&'static [&'static str]> {
+        P::EVENTS
+    }
 }
 
 impl<I: Index> Model for Indexed<I> {
@@ -72,6 +78,10 @@ impl<I: Index> Model for Indexed<I> {
 
     fn version(&self) -> u32 {
         I::VERSION
+    }
+
+    fn events(&self) -> Option<&'static [&'static str]> {
+        None
     }
 }
 
@@ -191,7 +201,7 @@ impl Block {
 
 impl<P: Projection> folding::Fold for Rows<P> {
     fn keys(&self, page: &[Happening]) -> Vec<String> {
-        page.iter().filter_map(P::key).collect::<BTreeSet<_>>().into_iter().collect()
+        page.iter().filter_map(key::<P>).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn fold(&self, page: &[Happening], rows: Vec<Stored>) -> Folded {
@@ -200,7 +210,7 @@ impl<P: Projection> folding::Fold for Rows<P> {
         let mut slots: BTreeMap<String, Slot<P>> = BTreeMap::new();
         let mut poison = None;
         for happening in page {
-            let Some(key) = P::key(happening) else { continue };
+            let Some(key) = key::<P>(happening) else { continue };
             let folded = match slots.remove(&key) {
                 Some(slot) => Ok(slot),
                 None => Slot::of(stored.remove(&key)),
@@ -230,6 +240,16 @@ impl<P: Projection> folding::Fold for Rows<P> {
         folded.blocks = blocks(fixed);
         folded
     }
+}
+
+/// The row that an event belongs to. What the projection doesn't look at belongs to none, whoever folds:
+/// so a rebuild, which doesn't even read it, makes the same.
+fn key<P: Projection>(happening: &Happening) -> Option<String> {
+    if P::looks_at(happening) {
+        return P::key(happening);
+    }
+    debug_assert!(P::key(happening).is_none(), "`{}` folds what it says it doesn't look at", P::NAME);
+    None
 }
 
 /// One row while a page is folded.

@@ -45,6 +45,10 @@ pub enum Status {
     Stopped,
     /// Folds from the beginning, beside the version that is read.
     Building,
+    /// Was built, differs from what is read, and waits for somebody to swap it all the same.
+    Beside,
+    /// Was read before, and is kept up to date for a rollback.
+    Kept,
     /// Was replaced; its rows are being deleted.
     Dropped,
 }
@@ -54,6 +58,8 @@ impl Status {
         match column {
             status::RUNNING => Self::Running,
             status::BUILDING => Self::Building,
+            status::BESIDE => Self::Beside,
+            status::KEPT => Self::Kept,
             status::DROPPED => Self::Dropped,
             _ => Self::Stopped,
         }

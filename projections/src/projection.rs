@@ -19,6 +19,9 @@ pub trait Projection: Send + Sync + 'static {
     /// The kinds of terms that a row has from its first event on and never loses or changes: they cost a
     /// fraction of what others do. A row that breaks this stops the projection.
     const FIXED: &'static [&'static str] = &[];
+    /// The types of events that it looks at (`session.created`), or of aggregates all of whose events it
+    /// looks at (`api_key`); everything, when absent. No other event is folded, or even read by a rebuild.
+    const EVENTS: Option<&'static [&'static str]> = None;
     /// What is kept of a thing.
     type Row: Serialize + DeserializeOwned + Clone + Send + Sync;
 
@@ -30,6 +33,15 @@ pub trait Projection: Send + Sync + 'static {
     /// # Errors
     /// When the event makes no sense for the row. The projection then stops at it, visibly.
     fn fold(row: Option<Self::Row>, happening: &Happening) -> Result<Option<Self::Row>, Misfit>;
+
+    /// Is this among what it looks at?
+    fn looks_at(happening: &Happening) -> bool {
+        Self::EVENTS.is_none_or(|events| {
+            let recorded = &happening.recorded;
+            let known = [recorded.event_type.as_str(), recorded.stream.aggregate_type.as_ref()];
+            events.iter().any(|event| known.contains(event))
+        })
+    }
 
     /// Under which workspace the row is listed. [`tollbook_journal::INSTANCE`] for none.
     fn workspace(happening: &Happening) -> Uuid {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::advance::{Advanced, Target, Trouble, advance};
 use crate::model::Model;
 use crate::progress::Progress;
-use crate::rebuild::{Rebuilder, sweep};
+use crate::rebuild::Rebuilder;
 use crate::store::{Checkpoint, Store, status};
 use crate::version::Version;
 use crate::views::Views;
@@ -97,9 +97,9 @@ impl Projector {
         }
     }
 
-    /// What builds a read model again. Independent of whether anything runs.
+    /// What builds read models again, of the same code. Whoever has it runs it beside this.
     pub fn rebuilder(&self) -> Rebuilder {
-        Rebuilder::new(self.journal.clone(), self.store.clone(), self.models.clone())
+        Rebuilder::new(self.journal.clone(), self.store.clone(), self.models.clone(), self.replica)
     }
 
     /// Runs until it is told to stop, and then hands over to whoever else is there.
@@ -109,7 +109,7 @@ impl Projector {
                 tracing::warn!(%trouble, "the projections cannot be prepared");
                 sleep(self.pace.trouble).await;
             }
-            tokio::join!(self.follow(), self.renew());
+            self.follow().await;
         })
         .await;
         // Whoever can't be told finds out when the leases have run out.
@@ -133,19 +133,6 @@ impl Projector {
             model.name() == checkpoint.projection && model.version() == checkpoint.version.code
         };
         self.models.iter().find(same)
-    }
-
-    /// Builds anew what older code has built, and clears away what was replaced.
-    async fn renew(&self) {
-        let rebuilder = self.rebuilder();
-        for model in &self.models {
-            if let Err(error) = rebuilder.renew(model.name()).await {
-                tracing::error!(projection = model.name(), %error, "a projection cannot be built anew");
-            }
-        }
-        if let Err(error) = sweep(&self.store).await {
-            tracing::warn!(%error, "replaced projections cannot be cleared away");
-        }
     }
 
     async fn follow(&self) {

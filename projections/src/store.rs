@@ -3,10 +3,13 @@
 //! All SQL that writes them is in here, and each statement works on whole pages: what a round of the
 //! projector costs hangs on the number of rounds, not on the number of events.
 
+pub(crate) mod building;
+pub(crate) mod compared;
 mod lease;
 mod postgres;
 pub(crate) mod question;
 mod sqlite;
+mod statement;
 
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
@@ -49,6 +52,10 @@ pub(crate) mod status {
     pub(crate) const STOPPED: &str = "stopped";
     /// Folds from the beginning, beside the version that is read.
     pub(crate) const BUILDING: &str = "building";
+    /// Was built, differs from what is read, and waits for somebody to swap it all the same.
+    pub(crate) const BESIDE: &str = "beside";
+    /// Was read before, and is kept up to date for a rollback.
+    pub(crate) const KEPT: &str = "kept";
     /// Was replaced; its rows are being deleted.
     pub(crate) const DROPPED: &str = "dropped";
 }
@@ -116,35 +123,6 @@ impl Store {
         }
     }
 
-    /// Begins a version beside the one that is read, if it hasn't been begun.
-    pub(crate) async fn begin_building(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Postgres(pool) => {
-                postgres::insert_checkpoint(pool, projection, version, status::BUILDING).await
-            }
-            Self::Sqlite(views) => {
-                sqlite::insert_checkpoint(views, projection, version, status::BUILDING).await
-            }
-        }
-    }
-
-    /// Lets a version that stopped try again.
-    pub(crate) async fn resume(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Postgres(pool) => postgres::resume(pool, projection, version).await,
-            Self::Sqlite(views) => sqlite::resume(views, projection, version).await,
-        }
-    }
-
-    /// Puts `new` in the place of the version that is read, if it has come at least as far. Answers
-    /// whether it did.
-    pub(crate) async fn swap(&self, projection: &str, new: Version) -> Result<bool, sqlx::Error> {
-        match self {
-            Self::Postgres(pool) => postgres::swap(pool, projection, new).await,
-            Self::Sqlite(views) => sqlite::swap(views, projection, new).await,
-        }
-    }
-
     /// Nobody reads it any more: its rows may go.
     pub(crate) async fn drop_version(&self, projection: &str, version: Version) -> Result<(), sqlx::Error> {
         match self {
@@ -169,7 +147,7 @@ impl Work {
                 held.build == claim.build
                     && held.position == stored(claim.expected)
                     && held.holder.is_none_or(|other| other == holder)
-                    && matches!(held.status.as_str(), status::RUNNING | status::STOPPED | status::BUILDING)
+                    && matches!(held.status.as_str(), status::RUNNING | status::STOPPED)
             })
         }))
     }
@@ -262,18 +240,3 @@ const TABLES: [&str; 3] = ["projection_rows", "projection_terms", "projection_po
 /// The build of a version that isn't read.
 const UNREAD_BUILD: &str = "SELECT build FROM projection_checkpoints WHERE projection = $1 AND version = $2
     AND version NOT IN (SELECT version FROM projection_active WHERE projection = $1)";
-
-/// `$1` is the projection, `$2` the version that will be read, `$3` the one that was.
-const SWAP: [&str; 2] = [
-    "UPDATE projection_active SET version = $2 WHERE projection = $1 AND version = $3",
-    "UPDATE projection_checkpoints SET status = CASE version WHEN $2 THEN 'running' ELSE 'dropped' END
-     WHERE projection = $1 AND version IN ($2, $3)",
-];
-
-/// Has `new` come as far as what is read? Then nobody sees a thing disappear.
-fn may_swap(both: &[(i32, i64, String)], active: Option<i32>, new: i32) -> bool {
-    let at = |wanted: i32| both.iter().find(|(version, ..)| *version == wanted);
-    let (Some(active), Some((_, reached, status))) = (active, at(new)) else { return false };
-    let behind = at(active).is_some_and(|(_, position, _)| position > reached);
-    active != new && status == status::BUILDING && !behind
-}

@@ -13,7 +13,7 @@ use crate::index::Index;
 use crate::progress::{NotCaughtUp, Progress, ProjectionStatus, Status};
 use crate::projection::Projection;
 use crate::store::question::{self, Asked, RowColumns};
-use crate::store::{Store, read};
+use crate::store::{Checkpoint, Store, read};
 use crate::term::Term;
 use crate::version::Version;
 
@@ -253,17 +253,7 @@ impl Views {
     pub async fn status(&self) -> Result<Vec<ProjectionStatus>, ViewError> {
         let checkpoints = self.store.checkpoints().await?;
         let head = self.journal.head().await?.next;
-        let status = checkpoints.into_iter().map(|checkpoint| ProjectionStatus {
-            name: checkpoint.projection,
-            version: checkpoint.version,
-            active: checkpoint.active,
-            position: checkpoint.position,
-            status: Status::of(&checkpoint.status),
-            error: checkpoint.error,
-            lag: head.0.saturating_sub(checkpoint.position.0),
-            holder: checkpoint.holder,
-        });
-        Ok(status.collect())
+        Ok(checkpoints.into_iter().map(|checkpoint| status_of(checkpoint, head)).collect())
     }
 
     async fn rows<P: Projection>(&self, rows: Vec<RowColumns>) -> Result<Vec<Listed<P::Row>>, ViewError> {
@@ -288,5 +278,19 @@ impl Views {
         };
         let ours = Version::of_stored(version).code == code;
         if ours { Ok(()) } else { Err(ViewError::Building(projection.to_owned())) }
+    }
+}
+
+/// A checkpoint as it is told.
+pub(crate) fn status_of(checkpoint: Checkpoint, head: Position) -> ProjectionStatus {
+    ProjectionStatus {
+        name: checkpoint.projection,
+        version: checkpoint.version,
+        active: checkpoint.active,
+        position: checkpoint.position,
+        status: Status::of(&checkpoint.status),
+        error: checkpoint.error,
+        lag: head.0.saturating_sub(checkpoint.position.0),
+        holder: checkpoint.holder,
     }
 }

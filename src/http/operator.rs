@@ -1,36 +1,35 @@
 //! `/v1/operator`: for who looks after the instance. Of a workspace it shows nothing but its id.
 
-use std::time::Duration;
+mod projections;
 
+use actix_web::get;
 use actix_web::web::{Data, Json};
-use actix_web::{get, post};
 use serde::Serialize;
 use tollbook_aggregates::access::Operation;
 use tollbook_journal::INSTANCE;
-use tollbook_projections::{Order, ProjectionStatus, RebuildError, Status, Workspaces};
+use tollbook_projections::{Order, ProjectionStatus, Status, Workspaces};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::body::{Body, Ids, Query};
+use super::body::Query;
 use super::cursor::Paging;
-use super::refusals::{ReadRefusals, WriteRefusals};
+use super::refusals::ReadRefusals;
 use super::time::Time;
 use super::views;
-use super::words::Nothing;
 use super::written::Page;
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::problem::Problem;
 
 pub(super) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(workspaces).service(projections).service(rebuild);
+    config.service(workspaces).configure(projections::configure);
 }
 
 /// Where a version of a projection stands.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Projection)]
-pub(super) struct ProjectionView {
+#[schema(as = ProjectionVersion)]
+pub(super) struct VersionView {
     name: String,
     /// The version of its code, a dot, and how often it was built.
     #[schema(examples("1.0"))]
@@ -41,23 +40,14 @@ pub(super) struct ProjectionView {
     position: u64,
     /// How many events it is behind the book.
     lag: u64,
-    /// `running`, `building`, `stopped` or `dropped`.
+    /// `running`, `stopped`, `building`, `beside` (built, and waits to be swapped), `kept` (for a rollback)
+    /// or `dropped`.
     #[schema(value_type = String, examples("running"))]
     status: Status,
     /// Why it stopped, if it did.
     error: Option<String>,
     /// The replica that folds it, or did last; none once it has handed it over.
     holder: Option<Uuid>,
-}
-
-/// A projection that was built again.
-#[derive(Debug, Serialize, ToSchema)]
-struct Rebuilt {
-    name: String,
-    /// The version that is read from now on.
-    version: String,
-    /// The next position that it will fold.
-    position: u64,
 }
 
 /// A workspace, as an operator sees it.
@@ -67,7 +57,7 @@ struct WorkspaceListed {
     created_at: Time,
 }
 
-impl From<ProjectionStatus> for ProjectionView {
+impl From<ProjectionStatus> for VersionView {
     fn from(status: ProjectionStatus) -> Self {
         let ProjectionStatus { name, version, active, position, status, error, lag, holder } = status;
         Self { name, version: version.to_string(), active, position: position.0, lag, status, error, holder }
@@ -86,52 +76,4 @@ async fn workspaces(
     app.commands.allow(caller.0, None, Operation::OperateInstance).await?;
     let page = views::page::<Workspaces>(&app, INSTANCE, Vec::new(), Order::OldestFirst, &paging).await?;
     Ok(Json(page.map(|row| WorkspaceListed { id: row.id.0, created_at: Time(row.created_at) })))
-}
-
-/// Where each version of each projection stands. One page.
-#[utoipa::path(tag = "operator", operation_id = "list_projections",
-    responses((status = OK, body = Page<ProjectionView>), ReadRefusals))]
-#[get("/v1/operator/projections")]
-async fn projections(app: Data<App>, caller: Authenticated) -> Result<Json<Page<ProjectionView>>, Problem> {
-    app.commands.allow(caller.0, None, Operation::OperateInstance).await?;
-    let status = app.views.status().await.map_err(views::unreadable)?;
-    Ok(Json(Page { items: status.into_iter().map(Into::into).collect(), next: None }))
-}
-
-/// Folds the whole book again beside what is read, and puts it in its place. Answers when that is done;
-/// it goes on if nobody waits.
-#[utoipa::path(tag = "operator", operation_id = "rebuild_projection", request_body = Nothing,
-    params(("name" = String, Path, description = "Of the projection")),
-    responses((status = OK, body = Rebuilt), WriteRefusals))]
-#[post("/v1/operator/projections/{name}/rebuild")]
-async fn rebuild(
-    app: Data<App>,
-    caller: Authenticated,
-    Ids(name): Ids<String>,
-    _: Body<Nothing>,
-) -> Result<Json<Rebuilt>, Problem> {
-    app.commands.allow(caller.0, None, Operation::OperateInstance).await?;
-    let (rebuilder, projection) = (app.rebuilder.clone(), name.clone());
-    let rebuilding = tokio::spawn(async move { rebuilder.rebuild(&projection).await });
-    let rebuilt = rebuilding.await.map_err(|error| {
-        tracing::error!(%error, projection = name, "a rebuild ended badly");
-        Problem::internal()
-    })?;
-    let rebuilt = rebuilt.map_err(|error| not_rebuilt(&error))?;
-    Ok(Json(Rebuilt { name, version: rebuilt.version.to_string(), position: rebuilt.position.0 }))
-}
-
-fn not_rebuilt(error: &RebuildError) -> Problem {
-    match error {
-        RebuildError::Unknown(_) => Problem::not_found("projection"),
-        RebuildError::Stopped { .. } => {
-            tracing::error!(%error, "a projection could not be rebuilt");
-            Problem::conflict("projection.stopped", format!("{error}. What was read before is read still."))
-        }
-        RebuildError::Trouble(_) => {
-            tracing::error!(%error, "a projection could not be rebuilt");
-            let detail = "The rebuild was broken off. Call again, and it goes on where it stood.";
-            Problem::unavailable("projection.broken_off", detail, Duration::from_secs(5))
-        }
-    }
 }

@@ -7,7 +7,7 @@ use tollbook_aggregates::access::Operation;
 use tollbook_journal::Database;
 use utoipa::ToSchema;
 
-use super::operator::ProjectionView;
+use super::operator::VersionView;
 use super::refusals::ReadRefusals;
 use super::views;
 use crate::app::App;
@@ -29,7 +29,7 @@ pub(super) struct InstanceHealth {
     head: u64,
     /// How long ago this replica last read the book to its end, in milliseconds.
     follower_age_ms: u64,
-    projections: Vec<ProjectionView>,
+    projections: Vec<VersionView>,
     /// What was looked at, in the order in which it explains each other. At most a second old.
     findings: Vec<Finding>,
 }

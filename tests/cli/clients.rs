@@ -122,8 +122,17 @@ fn operators_make_workspaces_and_rebuild_projections() {
     assert!(made["api_key"].as_str().unwrap().starts_with("tbk_key_"));
     machine.run(&["workspace", "rename", "Test", "First"]).ok();
     assert_eq!(names(&machine.run(&["workspace", "list", "--json"]).json(), "name"), ["First"]);
-    assert!(machine.run(&["projection", "rebuild", "session"]).ok().contains("session"));
-    assert!(machine.run(&["projection", "rebuild", "nothing"]).fails(1).contains("[not_found]"));
+    assert!(machine.run(&["projection", "rebuild", "session"]).ok().contains("read from now on"));
+    let rebuilt = machine.run(&["projection", "rebuild", "session", "--json"]).json();
+    assert_eq!((&rebuilt["version"], &rebuilt["build"]["state"]), (&"1.2".into(), &"swapped".into()));
+    assert!(machine.run(&["projection", "list"]).ok().contains("1.1 kept"));
+    assert!(machine.run(&["projection", "verify", "session"]).ok().contains("as the book makes it"));
+    assert!(machine.run(&["projection", "rollback", "session"]).ok().contains("1.1"));
+    assert!(machine.run(&["projection", "rollback", "user"]).fails(1).contains("[projection.nothing_kept]"));
+    assert!(machine.run(&["projection", "swap", "session"]).fails(1).contains("[projection.nothing_built]"));
+    for action in ["rebuild", "verify", "swap", "rollback"] {
+        assert!(machine.run(&["projection", action, "nothing"]).fails(1).contains("[not_found]"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,7 @@ mod outage;
 mod paging;
 mod panics;
 mod race;
+mod rebuild;
 mod recorded;
 mod repetition;
 mod requests;

@@ -46,7 +46,10 @@ pub(super) async fn page(
 ) -> Result<Rows, ReadError> {
     let workspace = if filter.workspace_id.is_some() { "AND workspace_id = $3" } else { "" };
     let control = if filter.control_only { "AND control" } else { "" };
-    let types = if filter.event_types.is_some() { "AND position < $4 AND event_type = ANY($5)" } else { "" };
+    let types = match filter.event_types {
+        Some(_) => "AND position < $4 AND (event_type = ANY($5) OR aggregate_type = ANY($5))",
+        None => "",
+    };
     let sql = format!(
         "SELECT h.head, e.* FROM ({HEAD}) h LEFT JOIN LATERAL (
              SELECT {COLUMNS} FROM public.events

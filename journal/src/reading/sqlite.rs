@@ -34,7 +34,10 @@ pub(super) async fn page(
     let workspace = if filter.workspace_id.is_some() { "AND workspace_id = ?3" } else { "" };
     let control = if filter.control_only { "AND control" } else { "" };
     let types = match filter.event_types {
-        Some(_) => "AND position < ?4 AND event_type IN (SELECT value FROM json_each(?5))",
+        Some(_) => {
+            "AND position < ?4 AND (event_type IN (SELECT value FROM json_each(?5))
+                OR aggregate_type IN (SELECT value FROM json_each(?5)))"
+        }
         None => "",
     };
     let sql = format!(

@@ -251,4 +251,7 @@ async fn a_filter_by_types_looks_at_a_span_of_positions(home: Home) {
     assert_eq!((positions(&page.events), page.next), (vec![0], Position(5)));
     let page = journal.read(Position(5), 100, &made).await.unwrap();
     assert_eq!((page.events.len(), page.next), (0, Position(5)));
+    let of_sessions = Filter { event_types: Some(&["session"]), ..Filter::default() };
+    let page = journal.read(Position(0), 100, &of_sessions).await.unwrap();
+    assert_eq!(positions(&page.events), [0, 1, 2, 3, 4]);
 }

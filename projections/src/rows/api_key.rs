@@ -51,6 +51,7 @@ pub struct ApiKeyRow {
 impl Projection for ApiKeys {
     const NAME: &'static str = "api_key";
     const VERSION: u32 = 2;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["api_key"]);
     type Row = ApiKeyRow;
 
     fn key(happening: &Happening) -> Option<String> {

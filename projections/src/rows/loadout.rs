@@ -42,6 +42,7 @@ pub struct LoadoutRow {
 impl Projection for Loadouts {
     const NAME: &'static str = "loadout";
     const VERSION: u32 = 1;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["loadout"]);
     type Row = LoadoutRow;
 
     fn key(happening: &Happening) -> Option<String> {

@@ -36,6 +36,7 @@ pub fn member_key(workspace_id: WorkspaceId, user_id: UserId) -> String {
 impl Projection for Members {
     const NAME: &'static str = "member";
     const VERSION: u32 = 1;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["workspace"]);
     type Row = MemberRow;
 
     fn key(happening: &Happening) -> Option<String> {

@@ -71,6 +71,7 @@ impl SessionRow {
 impl Projection for Sessions {
     const NAME: &'static str = "session";
     const VERSION: u32 = 1;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["session.created", "session.revoked"]);
     type Row = SessionRow;
 
     fn key(happening: &Happening) -> Option<String> {

@@ -133,6 +133,7 @@ impl Projection for ToolCalls {
     const NAME: &'static str = "tool_call";
     const VERSION: u32 = 2;
     const FIXED: &'static [&'static str] = &["session", "tool", "decision", "tool_server"];
+    const EVENTS: Option<&'static [&'static str]> = Some(&["session"]);
     type Row = ToolCallRow;
 
     fn key(happening: &Happening) -> Option<String> {

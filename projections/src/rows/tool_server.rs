@@ -44,6 +44,7 @@ pub struct ToolServerRow {
 impl Projection for ToolServers {
     const NAME: &'static str = "tool_server";
     const VERSION: u32 = 1;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["tool_server"]);
     type Row = ToolServerRow;
 
     fn key(happening: &Happening) -> Option<String> {

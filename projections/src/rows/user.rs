@@ -29,6 +29,7 @@ pub struct UserRow {
 impl Projection for Users {
     const NAME: &'static str = "user";
     const VERSION: u32 = 1;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["user"]);
     type Row = UserRow;
 
     fn key(happening: &Happening) -> Option<String> {

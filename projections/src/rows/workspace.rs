@@ -29,6 +29,7 @@ pub struct WorkspaceRow {
 impl Projection for Workspaces {
     const NAME: &'static str = "workspace";
     const VERSION: u32 = 1;
+    const EVENTS: Option<&'static [&'static str]> = Some(&["workspace"]);
     type Row = WorkspaceRow;
 
     fn key(happening: &Happening) -> Option<String> {

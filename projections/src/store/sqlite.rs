@@ -167,68 +167,6 @@ pub(super) async fn ensure(
     work.commit().await
 }
 
-pub(super) async fn insert_checkpoint(
-    views: &SqlitePool,
-    projection: &str,
-    version: Version,
-    status: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO projection_checkpoints (projection, version, position, status, updated_at)
-         VALUES ($1, $2, 0, $3, CAST(unixepoch('subsec') * 1000000 AS INTEGER))
-         ON CONFLICT (projection, version) DO NOTHING",
-    )
-    .bind(projection)
-    .bind(version.stored())
-    .bind(status)
-    .execute(views)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn resume(
-    views: &SqlitePool,
-    projection: &str,
-    version: Version,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE projection_checkpoints SET error = NULL,
-            status = CASE WHEN version IN (SELECT version FROM projection_active WHERE projection = $1)
-                THEN $3 ELSE $4 END
-         WHERE projection = $1 AND version = $2 AND status = $5",
-    )
-    .bind(projection)
-    .bind(version.stored())
-    .bind(status::RUNNING)
-    .bind(status::BUILDING)
-    .bind(status::STOPPED)
-    .execute(views)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn swap(views: &SqlitePool, projection: &str, new: Version) -> Result<bool, sqlx::Error> {
-    let mut work = begin(views).await?;
-    let both: Vec<(i32, i64, String)> =
-        sqlx::query_as("SELECT version, position, status FROM projection_checkpoints WHERE projection = $1")
-            .bind(projection)
-            .fetch_all(&mut *work)
-            .await?;
-    let active: Option<i32> =
-        sqlx::query_scalar("SELECT version FROM projection_active WHERE projection = $1")
-            .bind(projection)
-            .fetch_optional(&mut *work)
-            .await?;
-    if !super::may_swap(&both, active, new.stored()) {
-        return Ok(false);
-    }
-    for statement in super::SWAP {
-        sqlx::query(statement).bind(projection).bind(new.stored()).bind(active).execute(&mut *work).await?;
-    }
-    work.commit().await?;
-    Ok(true)
-}
-
 pub(super) async fn drop_version(
     views: &SqlitePool,
     projection: &str,

@@ -7,6 +7,7 @@ mod lease;
 mod misfit;
 mod reading;
 mod rebuild;
+mod replay;
 mod story;
 mod tables;
 mod toy;
