@@ -91,6 +91,6 @@ async fn appends_do_not_slow_down_while_another_client_keeps_a_snapshot_open() {
         plain_with / plain,
         spent_with / spent,
     );
-    assert!(plain_with > 0.6 * plain, "appends slow down: {plain:.0}/s, {plain_with:.0}/s");
-    assert!(spent_with > 0.6 * spent, "appends on a budget slow down: {spent:.0}/s, {spent_with:.0}/s");
+    assert!(plain_with > 0.5 * plain, "appends slow down: {plain:.0}/s, {plain_with:.0}/s");
+    assert!(spent_with > 0.5 * spent, "appends on a budget slow down: {spent:.0}/s, {spent_with:.0}/s");
 }
