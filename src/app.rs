@@ -22,6 +22,7 @@ use crate::commands::Commands;
 use crate::config::{Config, KeySource};
 use crate::credential::Pepper;
 use crate::doctor::Doctor;
+use crate::erasure;
 use crate::keys::Keys;
 use crate::limits::Limits as Allowances;
 use crate::outbound::{HostPortError, Limits, Outbound, OutboundError, Policy};
@@ -148,6 +149,7 @@ impl App {
         let stop = CancellationToken::new();
         let authority = Authority::start(journal.clone(), clock.clone(), stop.clone()).await?;
         let doctor = Doctor::inside(config.clone(), clock.clone(), database.clone(), authority.clone());
+        tokio::spawn(erasure::follow(authority.clone(), Arc::clone(&vault), stop.clone()));
         let views = Views::new(journal.clone());
         let incarnation = Clock::fresh_id();
         let projector = Projector::new(&views, standard(), Pace::default(), incarnation);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cqrs_es::{Aggregate, DomainEvent as _};
 use tollbook_aggregates::access::Caller;
-use tollbook_aggregates::{Fact, Private, Role};
+use tollbook_aggregates::{Fact, Private, Role, UserId};
 use tollbook_journal::{Expected, NewEvent, Position, SealedField, Stream, Write};
 use tollbook_vault::{Vault, VaultError};
 use uuid::Uuid;
@@ -85,6 +85,8 @@ struct DraftEvent {
     control: bool,
     narrows: bool,
     private: Vec<(&'static str, Private)>,
+    /// Whom it is about, if it is about somebody.
+    person: Option<UserId>,
 }
 
 /// Why events couldn't be made ready for the book.
@@ -123,6 +125,7 @@ impl Draft {
                     control: event.control(),
                     narrows: event.narrows(),
                     private: event.private().into_iter().map(|(name, text)| (name, text.clone())).collect(),
+                    person: event.person(id),
                 })
             })
             .collect::<Result<_, serde_json::Error>>()?;
@@ -178,8 +181,13 @@ impl Scribe {
             let event_id: Uuid = Clock::fresh_id();
             let mut sealed = Vec::with_capacity(draft.private.len());
             for (field, text) in draft.private {
-                let body =
-                    self.vault.seal_field(workspace_id, event_id, field, text.reveal().as_bytes()).await?;
+                let (vault, text) = (&self.vault, text.reveal().as_bytes());
+                let body = match draft.person {
+                    Some(person) => {
+                        vault.seal_field_about(person.0, workspace_id, event_id, field, text).await?
+                    }
+                    None => vault.seal_field(workspace_id, event_id, field, text).await?,
+                };
                 let (key_id, commitment) = (body.key_id.as_uuid(), body.commitment);
                 sealed.push(SealedField {
                     field: field.into(),

@@ -5,10 +5,15 @@ mod audit;
 mod authorize;
 mod body;
 mod cursor;
+mod erasure;
 mod health;
+mod invitations;
 mod loadouts;
+mod members;
+mod one_time_links;
 pub mod openapi;
 mod operator;
+mod operator_credentials;
 mod operator_health;
 mod owned;
 mod problems;
@@ -55,6 +60,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(health::alive)
         .service(health::ready)
         .configure(workspaces::configure)
+        .configure(members::configure)
+        .configure(invitations::configure)
         .configure(tool_servers::configure)
         .configure(loadouts::configure)
         .configure(sessions::configure)
@@ -62,6 +69,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .configure(api_keys::configure)
         .configure(audit::configure)
         .configure(operator::configure)
+        .configure(operator_credentials::configure)
+        .configure(erasure::configure)
         .service(operator_health::health);
 }
 

@@ -24,6 +24,9 @@ fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
 
 const SELECT: &str = "SELECT key_id, workspace_id, class, kek_id, wrapped FROM data_keys";
 
+/// A destroyed key keeps its place: what was erased must not quietly begin again.
+const LIVE_FIRST: &str = "ORDER BY destroyed_at IS NOT NULL LIMIT 1";
+
 /// The columns of a data key, as both databases give them.
 type Columns = (Uuid, Uuid, String, String, Option<Vec<u8>>);
 
@@ -119,17 +122,38 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// How many fields of events are sealed under a data key. Looks through all of them: for certificates.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn fields_under(&self, key: KeyId) -> Result<u64, StoreError> {
+        let count: i64 = match &self.database {
+            Database::Postgres(pool) => {
+                let sql = "SELECT count(*) FROM event_bodies WHERE key_id = $1";
+                sqlx::query_scalar(sql).bind(key.as_uuid()).fetch_one(pool).await.map_err(unavailable)?
+            }
+            Database::Sqlite(book) => {
+                let sql = "SELECT count(*) FROM event_bodies WHERE key_id = ?";
+                let count = sqlx::query_scalar(sql).bind(key.as_uuid());
+                count.fetch_one(&book.readers).await.map_err(unavailable)?
+            }
+        };
+        u64::try_from(count).map_err(unavailable)
+    }
+}
+
 #[async_trait]
 impl KeyStore for Keys {
     async fn find(&self, workspace: Uuid, class: Class) -> Result<Option<StoredKey>, StoreError> {
         let columns = match &self.database {
             Database::Postgres(pool) => {
-                let sql = format!("{SELECT} WHERE workspace_id = $1 AND class = $2 AND destroyed_at IS NULL");
+                let sql = format!("{SELECT} WHERE workspace_id = $1 AND class = $2 {LIVE_FIRST}");
                 let row = sqlx::query(&sql).bind(workspace).bind(class.name()).fetch_optional(pool).await;
                 row.map_err(unavailable)?.as_ref().map(pg_columns)
             }
             Database::Sqlite(book) => {
-                let sql = format!("{SELECT} WHERE workspace_id = ? AND class = ? AND destroyed_at IS NULL");
+                let sql = format!("{SELECT} WHERE workspace_id = ? AND class = ? {LIVE_FIRST}");
                 let row =
                     sqlx::query(&sql).bind(workspace).bind(class.name()).fetch_optional(&book.readers).await;
                 row.map_err(unavailable)?.as_ref().map(sqlite_columns)
@@ -159,7 +183,9 @@ impl KeyStore for Keys {
         match &self.database {
             Database::Postgres(pool) => {
                 let sql = "INSERT INTO data_keys (key_id, workspace_id, class, kek_id, wrapped, created_at) \
-                           VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+                           SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS \
+                           (SELECT 1 FROM data_keys WHERE workspace_id = $2 AND class = $3) \
+                           ON CONFLICT DO NOTHING";
                 let insert =
                     sqlx::query(sql).bind(key.id.as_uuid()).bind(key.workspace).bind(key.class.name());
                 let insert = insert.bind(&key.kek_id).bind(&key.wrapped).bind(now);
@@ -167,7 +193,9 @@ impl KeyStore for Keys {
             }
             Database::Sqlite(book) => {
                 let sql = "INSERT INTO data_keys (key_id, workspace_id, class, kek_id, wrapped, created_at) \
-                           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+                           SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS \
+                           (SELECT 1 FROM data_keys WHERE workspace_id = ?2 AND class = ?3) \
+                           ON CONFLICT DO NOTHING";
                 let insert =
                     sqlx::query(sql).bind(key.id.as_uuid()).bind(key.workspace).bind(key.class.name());
                 let insert = insert.bind(&key.kek_id).bind(&key.wrapped).bind(now.timestamp_micros());

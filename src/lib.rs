@@ -16,6 +16,7 @@ pub mod config;
 pub mod console;
 pub mod credential;
 pub mod doctor;
+pub mod erasure;
 pub mod forward;
 pub mod founding;
 pub mod gateway;

@@ -280,11 +280,11 @@ pub fn signed_in(world: &impl World, id: SignInId, at: DateTime<Utc>) -> Result<
 /// anything that it is narrowed away from, nor a longer time.
 pub fn may_make_key(world: &impl World, caller: Caller, standing: Standing, key: &KeyGrant) -> bool {
     let within = match caller {
-        Caller::ApiKey(id) => world.api_key(id).grant().is_some_and(|maker| {
-            let lasts = maker.expires_at.is_none_or(|end| key.expires_at.is_some_and(|other| other <= end));
-            lasts && narrowing_of(maker).covers(narrowing_of(key))
-        }),
-        Caller::SignIn(_) => true,
+        Caller::ApiKey(_) | Caller::SignIn(_) => {
+            let Bounds { narrowing, expires_at } = bounds(world, caller);
+            let lasts = expires_at.is_none_or(|end| key.expires_at.is_some_and(|other| other <= end));
+            lasts && narrowing.covers(narrowing_of(key))
+        }
         Caller::Operator(_) | Caller::Session(_) => false,
     };
     within && standing.may_grant(key.role)
@@ -490,11 +490,35 @@ pub fn key_stands(world: &impl World, id: ApiKeyId, at: DateTime<Utc>) -> Result
         ApiKey::Reset { .. } | ApiKey::Revoked(_) => return Err(Denial::CredentialRevoked),
         ApiKey::Absent => return Err(Denial::NotFound),
     };
-    let ended = world.workspace(grant.workspace_id).ended();
-    if ended.is_some_and(|ended| ended.api_key(id, grant.user_id, grant.epoch)) {
+    if ended_in_bulk(world, id, grant) {
         return Err(Denial::CredentialRevoked);
     }
     if grant.expires_at.is_some_and(|end| at >= end) { Err(Denial::CredentialExpired) } else { Ok(grant) }
+}
+
+/// Has the key ended with others: all of its workspace, of its holder, of its label, or with its holder's
+/// membership?
+pub fn ended_in_bulk(world: &impl World, id: ApiKeyId, key: &KeyGrant) -> bool {
+    let ended = world.workspace(key.workspace_id).ended();
+    ended.is_some_and(|ended| ended.api_key(id, key.user_id, key.epoch))
+}
+
+/// What bounds all that a credential makes, beside its role.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a> {
+    /// What it is narrowed to.
+    pub narrowing: &'a Narrowing,
+    /// When it ends by itself, if it does.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What bounds the keys that this caller makes; a sign-in bounds none.
+pub fn bounds(world: &impl World, caller: Caller) -> Bounds<'_> {
+    let key = match caller {
+        Caller::ApiKey(id) => world.api_key(id).grant(),
+        Caller::Operator(_) | Caller::Session(_) | Caller::SignIn(_) => None,
+    };
+    Bounds { narrowing: key.map_or(&NOTHING, narrowing_of), expires_at: key.and_then(|key| key.expires_at) }
 }
 
 static NOTHING: Narrowing =

@@ -35,9 +35,9 @@ pub use projection::{Misfit, Projection, Sealed};
 pub use projector::{Pace, Projector};
 pub use rebuild::{Asked, Build, BuildState, Difference, Overview, Purpose, RebuildError, Rebuilder};
 pub use rows::{
-    ApiKeyRow, ApiKeys, Decision, LoadoutRow, Loadouts, MemberRow, Members, Outcome, SessionRow,
-    SessionStatus, Sessions, ToolCallRow, ToolCalls, ToolServerRow, ToolServers, UserRow, Users,
-    WorkspaceRow, Workspaces, member_key,
+    ApiKeyRow, ApiKeys, Decision, LoadoutRow, Loadouts, MemberRow, Members, OneTimeLinkRow, OneTimeLinks,
+    OperatorCredentialRow, OperatorCredentials, Outcome, SessionRow, SessionStatus, Sessions, ToolCallRow,
+    ToolCalls, ToolServerRow, ToolServers, UserRow, Users, WorkspaceRow, Workspaces, member_key,
 };
 pub use term::Term;
 pub use version::Version;
@@ -53,6 +53,8 @@ pub fn standard() -> Vec<Box<dyn Model>> {
         Box::new(Rows::<Loadouts>::new()),
         Box::new(Rows::<Sessions>::new()),
         Box::new(Rows::<ApiKeys>::new()),
+        Box::new(Rows::<OneTimeLinks>::new()),
+        Box::new(Rows::<OperatorCredentials>::new()),
         Box::new(Rows::<ToolCalls>::new()),
         Box::new(Indexed::<AuditSearch>::new()),
     ]

@@ -1,12 +1,16 @@
 //! `/v1/workspaces/{workspace_id}/api-keys`
 
+mod bulk;
+mod narrowing;
+mod secrets;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tollbook_aggregates::access::{self, Operation, Standing, World as _};
+use tollbook_aggregates::access::{self, Denial, Operation, Standing, World as _};
 use tollbook_aggregates::{ApiKey, ApiKeyCommand, ApiKeyId, KeyGrant, Private, Role, WorkspaceId};
 use tollbook_journal::Expected;
 use tollbook_projections::{ApiKeyRow, ApiKeys, Order, Sealed, Term};
@@ -30,9 +34,11 @@ use crate::clock::Clock;
 use crate::commands::Plan;
 use crate::credential::{Credential, Kind};
 use crate::problem::Problem;
+use narrowing::NarrowingView;
 
 pub(super) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(create).service(list).service(get).service(revoke);
+    config.service(create).service(list).service(bulk::revoke_many).service(get).service(revoke);
+    config.service(secrets::rotate).service(secrets::reset);
 }
 
 /// An API key to be made.
@@ -42,10 +48,13 @@ struct NewApiKey {
     /// Where it is used: 1 to 64 characters, no control characters.
     #[schema(min_length = 1, max_length = 64, examples("build machine"))]
     device_label: String,
-    /// The first moment at which it is no longer valid; never, when absent.
+    /// The first moment at which it is no longer valid; when the caller's key ends, when absent.
     expires_at: Option<DateTime<Utc>>,
     /// The most that it carries of its holder's rights; what the caller's key carries, when absent.
     role: Option<RoleWord>,
+    /// What it is narrowed to, below its role. It is never wider than the caller's key, and neither are its
+    /// sessions.
+    narrowing: Option<NarrowingView>,
 }
 
 /// An API key. Its secret is never shown again.
@@ -62,6 +71,8 @@ struct ApiKeyView {
     user_id: Uuid,
     /// The most that it carries of them.
     role: RoleWord,
+    /// What it is narrowed to, below its role; null, when to nothing.
+    narrowing: Option<NarrowingView>,
     status: Status,
     created_at: Time,
     /// The first moment at which it is no longer valid, if there is one.
@@ -70,6 +81,10 @@ struct ApiKeyView {
     revoked_at: Option<Time>,
     /// Why it was revoked, in somebody's words.
     reason: Option<String>,
+    /// When it was last given another secret, if it was.
+    rotated_at: Option<Time>,
+    /// Until when the secret before its newest is good, too.
+    former_until: Option<Time>,
 }
 
 /// Is a key valid?
@@ -81,7 +96,9 @@ enum Status {
     Active,
     /// Its time is over.
     Expired,
-    /// Somebody revoked it.
+    /// It was reset, and waits for its link to be redeemed.
+    Reset,
+    /// Somebody revoked it, or all of its kind; or its holder is no longer a member.
     Revoked,
 }
 
@@ -105,22 +122,39 @@ struct Which {
 }
 
 impl ApiKeyView {
-    fn of(row: &ApiKeyRow, texts: &Texts, at: DateTime<Utc>) -> Self {
+    fn of(row: &ApiKeyRow, status: Status, texts: &Texts) -> Self {
         Self {
             id: row.id.0,
             prefix: prefix(&row.credential_id),
             device_label: texts.of(row.device_label.as_ref()),
             user_id: row.user_id.0,
             role: row.role.into(),
-            status: match (row.revoked_at, row.expires_at) {
-                (Some(_), _) => Status::Revoked,
-                (None, Some(end)) if at >= end => Status::Expired,
-                (None, _) => Status::Active,
-            },
+            narrowing: row.narrowing.as_deref().map(Into::into),
+            status,
             created_at: Time(row.created_at),
             expires_at: row.expires_at.map(Time),
             revoked_at: row.revoked_at.map(Time),
             reason: texts.of(row.revoked_because.as_ref()),
+            rotated_at: row.rotated_at.map(Time),
+            former_until: row.former_until.map(Time),
+        }
+    }
+}
+
+impl Status {
+    /// What a key is now, by the same law that decides what it may.
+    fn of(live: &Live, row: &ApiKeyRow, at: DateTime<Utc>) -> Self {
+        let ended =
+            row.revoked_at.is_some() || live.workspace(row.workspace_id).role_of(row.user_id).is_none();
+        match (access::key_stands(live, row.id, at), live.api_key(row.id)) {
+            _ if ended => Self::Revoked,
+            // As yet, this replica's state may not know the key.
+            (Ok(_), _) | (Err(_), ApiKey::Absent) => Self::Active,
+            (Err(Denial::CredentialExpired), _) => Self::Expired,
+            (Err(_), ApiKey::Reset { key, .. }) if !access::ended_in_bulk(live, row.id, &key.grant) => {
+                Self::Reset
+            }
+            (Err(_), _) => Self::Revoked,
         }
     }
 }
@@ -149,27 +183,39 @@ async fn create(
         let Standing::Member { user_id, .. } = standing else {
             return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
         };
+        let bounds = access::bounds(live, caller.0.caller);
+        let asked = body.narrowing.as_ref();
+        let narrowing = match asked {
+            Some(asked) => asked.within(live, workspace, bounds.narrowing)?,
+            None => bounds.narrowing.clone(),
+        };
         let grant = KeyGrant {
             workspace_id: workspace,
             user_id,
             verifier: key.verifier(&app.pepper),
             role: granted(standing, body.role.map(Into::into))?,
             // Whole microseconds, which is what answers and events write.
-            expires_at: body.expires_at.map(|end| end.trunc_subsecs(6)),
-            narrowing: None,
+            expires_at: body.expires_at.map(|end| end.trunc_subsecs(6)).or(bounds.expires_at),
+            narrowing: (!narrowing.is_nothing()).then(|| Box::new(narrowing)),
             epoch: live.workspace(workspace).epoch(),
         };
+        if !access::may_make_key(live, caller.0.caller, standing, &grant) {
+            return Err(wider());
+        }
         let api_key = ApiKeyView {
             id: id.0,
             prefix: key.display_prefix().to_owned(),
             device_label: Some(body.device_label.clone()),
             user_id: user_id.0,
             role: grant.role.into(),
+            narrowing: grant.narrowing.as_deref().map(Into::into),
             status: Status::Active,
             created_at: Time(at),
             expires_at: grant.expires_at.map(Time),
             revoked_at: None,
             reason: None,
+            rotated_at: None,
+            former_until: None,
         };
         let device_label = Private::from(body.device_label.as_str());
         let events = ApiKey::default().decide(ApiKeyCommand::Create { grant, device_label, at })?;
@@ -201,6 +247,12 @@ fn granted(standing: Standing, wanted: Option<Role>) -> Result<Role, Problem> {
     })
 }
 
+fn wider() -> Problem {
+    let mut problem = Problem::denied(Denial::OutsideNarrowing, "");
+    problem.detail = String::from("A key can't make one that is wider than itself, or lasts longer.");
+    problem
+}
+
 /// The API keys of a workspace that the caller may see, in the order in which they were made.
 #[utoipa::path(tag = "api keys", operation_id = "list_api_keys", params(Which, Paging),
     responses((status = OK, body = Page<ApiKeyView>), ReadRefusals))]
@@ -212,6 +264,9 @@ async fn list(
     listing: Listing<Which>,
 ) -> Result<Json<Page<ApiKeyView>>, Problem> {
     let standing = app.commands.allow(caller.0, Some(workspace), Operation::ReadWorkspace).await?;
+    if let Standing::Member { user_id, .. } = standing {
+        app.commands.allow(caller.0, Some(workspace), Operation::ReadApiKey(user_id)).await?;
+    }
     let (at, all) = (app.clock.now(), Operation::ReadAllApiKeys);
     let sees_all = app.authority.look(|live| access::may(live, caller.0, Some(workspace), all, at).is_ok());
     let mut terms = Vec::new();
@@ -222,7 +277,10 @@ async fn list(
     }
     let page = views::page::<ApiKeys>(&app, workspace.0, terms, Order::OldestFirst, &listing.paging).await?;
     let texts = views::texts(&app, page.rows.iter().flat_map(pointers)).await?;
-    Ok(Json(page.map(|row| ApiKeyView::of(&row, &texts, at))))
+    Ok(Json(page.map(|row| {
+        let status = app.authority.look(|live| Status::of(live, &row, at));
+        ApiKeyView::of(&row, status, &texts)
+    })))
 }
 
 /// One API key.
@@ -241,7 +299,9 @@ async fn get(
     let row = views::one::<ApiKeys>(&app, workspace.0, id.0, query.min_position).await?;
     let row = row.ok_or_else(|| Problem::not_found("API key"))?;
     let texts = views::texts(&app, pointers(&row)).await?;
-    Ok(Json(ApiKeyView::of(&row, &texts, app.clock.now())))
+    let at = app.clock.now();
+    let status = app.authority.look(|live| Status::of(live, &row, at));
+    Ok(Json(ApiKeyView::of(&row, status, &texts)))
 }
 
 /// Ends an API key for good, at once and everywhere, and every session that was made with it. Twice is

@@ -29,6 +29,7 @@ use complete::complete;
     modifiers(&Bearer),
     tags(
         (name = "workspaces", description = "Tenants and their names"),
+        (name = "members", description = "Who is in a workspace and as what, and invitations"),
         (name = "tool servers", description = "MCP servers, how they are authorized, and their tools"),
         (name = "loadouts", description = "Versioned selections of tools, each pinned to its definition"),
         (name = "sessions", description = "The right to call the tools of one loadout until it expires or is revoked"),

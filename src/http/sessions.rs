@@ -62,6 +62,9 @@ async fn list(
     listing: Listing<Which>,
 ) -> Result<Json<Page<SessionView>>, Problem> {
     let standing = app.commands.allow(caller.0, Some(workspace), Operation::ReadWorkspace).await?;
+    if let Standing::Member { user_id, .. } = standing {
+        app.commands.allow(caller.0, Some(workspace), Operation::ReadSession(user_id)).await?;
+    }
     let Listing { filter, paging } = listing;
     let terms = terms(&filter, standing, sees_all(&app, caller.0, workspace));
     cursor::follow_to(&app, paging.min_position).await?;

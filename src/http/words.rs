@@ -1,5 +1,6 @@
 //! What several resources say in the same words.
 
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tollbook_aggregates::{Private, Role};
 use utoipa::ToSchema;
@@ -41,16 +42,23 @@ impl Revoking {
     /// # Errors
     /// 400 for one that is too long, or has control characters.
     pub(super) fn reason(&self) -> Result<Option<Private>, Problem> {
-        let Some(reason) = self.reason.as_deref().filter(|reason| !reason.trim().is_empty()) else {
-            return Ok(None);
-        };
-        if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
-            let detail =
-                format!("`reason` must have at most {REASON_MAX} characters and no control characters.");
-            return Err(Problem::bad_request("body.reason", detail));
-        }
-        Ok(Some(Private::from(reason)))
+        reason(self.reason.as_deref())
     }
+}
+
+/// A reason, if there is one.
+///
+/// # Errors
+/// 400 for one that is too long, or has control characters.
+pub(super) fn reason(text: Option<&str>) -> Result<Option<Private>, Problem> {
+    let Some(reason) = text.filter(|reason| !reason.trim().is_empty()) else {
+        return Ok(None);
+    };
+    if reason.chars().count() > REASON_MAX || reason.chars().any(char::is_control) {
+        let detail = format!("`reason` must have at most {REASON_MAX} characters and no control characters.");
+        return Err(Problem::bad_request("body.reason", detail));
+    }
+    Ok(Some(Private::from(reason)))
 }
 
 /// What was ended.
@@ -95,6 +103,24 @@ impl From<Role> for RoleWord {
             Role::Admin => Self::Admin,
             Role::Owner => Self::Owner,
         }
+    }
+}
+
+/// A credential is to have another secret.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotating {
+    /// For how many seconds the one before it is good, too: at most 7 days, 24 hours when not given; 0 ends it
+    /// at once.
+    #[schema(maximum = 604_800)]
+    grace_seconds: Option<u32>,
+}
+
+impl Rotating {
+    /// Until when the secret before the new one is good, too.
+    pub(super) fn former_until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let grace = TimeDelta::seconds(self.grace_seconds.unwrap_or(24 * 60 * 60).into());
+        (grace > TimeDelta::zero()).then(|| (at + grace).trunc_subsecs(6))
     }
 }
 

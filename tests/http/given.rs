@@ -17,6 +17,7 @@ use crate::house::TestHouse;
 
 /// A member of the house's workspace, and their key.
 pub struct Member {
+    pub user_id: UserId,
     pub key_id: ApiKeyId,
     pub key: String,
 }
@@ -48,7 +49,7 @@ pub async fn member(house: &TestHouse, role: Role) -> Member {
         Draft::new::<ApiKey>(workspace.0, key_id.0, Expected::NoStream, &keyed).unwrap(),
     ];
     app.commands.write_as_system(drafts).await.unwrap().unwrap();
-    Member { key_id, key: credential.expose().to_owned() }
+    Member { user_id: user, key_id, key: credential.expose().to_owned() }
 }
 
 /// Another workspace of the same house, with an owner of its own.

@@ -8,6 +8,7 @@ mod loadouts;
 mod malformed;
 mod operations;
 mod operator;
+mod people;
 mod repetition;
 mod sessions;
 mod tool_calls;

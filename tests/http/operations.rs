@@ -20,6 +20,12 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("create_workspace", "------+"),
     ("get_workspace", "++++-??"),
     ("rename_workspace", "++---??"),
+    ("list_members", "++++-??"),
+    ("change_member_role", "++---??"),
+    ("remove_member", "++---??"),
+    ("create_invitation", "++---??"),
+    ("list_invitations", "++-+-??"),
+    ("revoke_invitation", "++---??"),
     ("register_tool_server", "++---??"),
     ("list_tool_servers", "++++-??"),
     ("get_tool_server", "++++-??"),
@@ -43,6 +49,9 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("list_api_keys", "++++-??"),
     ("get_api_key", "++-+-??"),
     ("revoke_api_key", "++---??"),
+    ("revoke_api_keys", "++---??"),
+    ("rotate_api_key", "+----??"),
+    ("reset_api_key", "+----??"),
     ("authorize", "+???+??"),
     ("list_events", "++-+-??"),
     ("instance_health", "------+"),
@@ -53,6 +62,11 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("verify_projection", "------+"),
     ("swap_projection", "------+"),
     ("roll_back_projection", "------+"),
+    ("create_operator_credential", "------+"),
+    ("list_operator_credentials", "------+"),
+    ("rotate_operator_credential", "------+"),
+    ("revoke_operator_credential", "------+"),
+    ("erase_person", "------+"),
 ];
 
 /// What need no credential.
@@ -64,6 +78,9 @@ struct Things {
     loadout: String,
     session: String,
     api_key: String,
+    member: String,
+    invitation: String,
+    operator: String,
 }
 
 impl Things {
@@ -75,7 +92,21 @@ impl Things {
         let body = json!({ "device_label": "x" });
         let api_key = house.post(&house.path("/api-keys"), &house.key, body).await.expect(201);
         let token = text(&session["token"]);
-        let things = Self { server, loadout, session: text(&session["id"]), api_key: text(&api_key["id"]) };
+        let invitation = json!({ "role": "member" });
+        let invitation = house.post(&house.path("/invitations"), &house.key, invitation).await.expect(201);
+        let operator = house
+            .post("/v1/operator/credentials", &house.operator, json!({ "label": "x" }))
+            .await
+            .expect(201);
+        let things = Self {
+            server,
+            loadout,
+            session: text(&session["id"]),
+            api_key: text(&api_key["id"]),
+            member: member(house, Role::Member).await.user_id.to_string(),
+            invitation: text(&invitation["id"]),
+            operator: text(&operator["id"]),
+        };
         (things, token)
     }
 
@@ -86,6 +117,9 @@ impl Things {
             .replace("{loadout_id}", &self.loadout)
             .replace("{session_id}", &self.session)
             .replace("{api_key_id}", &self.api_key)
+            .replace("{user_id}", &self.member)
+            .replace("{invitation_id}", &self.invitation)
+            .replace("{operator_id}", &self.operator)
             .replace("{name}", "session")
     }
 
@@ -102,7 +136,17 @@ impl Things {
             "call_tool" => call,
             "create_api_key" => json!({ "device_label": "x" }),
             "authorize" => json!({ "session_id": self.session, "tool": "echo" }),
-            "refresh_tools"
+            "change_member_role" => json!({ "role": "auditor" }),
+            "create_invitation" => json!({ "role": "member" }),
+            "create_operator_credential" => json!({ "label": "x" }),
+            "revoke_api_keys" => json!({ "device_label": "nobody's" , "user_id": null }),
+            "rotate_api_key"
+            | "reset_api_key"
+            | "revoke_invitation"
+            | "rotate_operator_credential"
+            | "revoke_operator_credential"
+            | "erase_person"
+            | "refresh_tools"
             | "revoke_session"
             | "revoke_api_key"
             | "rebuild_projection"

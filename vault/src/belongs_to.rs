@@ -18,6 +18,8 @@ pub enum Purpose {
     ClientSecret,
     /// A sealed field of an event; owner: the event.
     EventBody,
+    /// A sealed field of an event that is about a person; owner: the event. Its data key is that person's.
+    PersonalBody,
     /// The answer kept for an idempotency key; owner: the caller; field: route and key.
     StoredAnswer,
 }
@@ -30,6 +32,7 @@ impl Purpose {
             Self::OAuthToken => "oauth_token",
             Self::ClientSecret => "client_secret",
             Self::EventBody => "event_body",
+            Self::PersonalBody => "personal_body",
             Self::StoredAnswer => "stored_answer",
         }
     }
@@ -39,6 +42,7 @@ impl Purpose {
         match self {
             Self::StaticHeader | Self::OAuthToken | Self::ClientSecret => Class::Secrets,
             Self::EventBody => Class::Bodies,
+            Self::PersonalBody => Class::People,
             Self::StoredAnswer => Class::Answers,
         }
     }

@@ -37,9 +37,13 @@ pub fn commitment(salt: &[u8; SALT], field: &str, value: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(salt).chain_update(field).chain_update(value).finalize().into()
 }
 
+/// Why the fields that a key seals are kept: who opens one needn't know whether it is about a person.
+fn purpose_of(key: &DataKey) -> Purpose {
+    if key.class == Class::People { Purpose::PersonalBody } else { Purpose::EventBody }
+}
+
 /// Where a field of an event belongs. An event never changes, so its fields have no versions.
-fn place(workspace: Uuid, event_id: Uuid, field: &str) -> BelongsTo<'_> {
-    let purpose = Purpose::EventBody;
+fn place(purpose: Purpose, workspace: Uuid, event_id: Uuid, field: &str) -> BelongsTo<'_> {
     BelongsTo { purpose, workspace, owner: event_id, field, version: 0, origin: None, issuer: None }
 }
 
@@ -53,7 +57,20 @@ impl Vault {
         value: &[u8],
     ) -> Result<SealedBody, VaultError> {
         let key = self.current_key(workspace, Class::Bodies).await?;
-        self.seal_field_with(&key, &place(workspace, event_id, field), value)
+        self.seal_field_with(&key, &place(Purpose::EventBody, workspace, event_id, field), value)
+    }
+
+    /// [`Vault::seal_field`], for what is about a person: under that person's own key.
+    pub async fn seal_field_about(
+        &self,
+        person: Uuid,
+        workspace: Uuid,
+        event_id: Uuid,
+        field: &str,
+        value: &[u8],
+    ) -> Result<SealedBody, VaultError> {
+        let key = self.current_key(person, Class::People).await?;
+        self.seal_field_with(&key, &place(Purpose::PersonalBody, workspace, event_id, field), value)
     }
 
     /// [`Vault::seal_field`] without waiting: `None` when the data key isn't in memory.
@@ -65,7 +82,10 @@ impl Vault {
         value: &[u8],
     ) -> Result<Option<SealedBody>, VaultError> {
         let key = self.cache.current(workspace, Class::Bodies);
-        key.map(|key| self.seal_field_with(&key, &place(workspace, event_id, field), value)).transpose()
+        key.map(|key| {
+            self.seal_field_with(&key, &place(Purpose::EventBody, workspace, event_id, field), value)
+        })
+        .transpose()
     }
 
     fn seal_field_with(
@@ -91,7 +111,7 @@ impl Vault {
     ) -> Result<Plaintext, VaultError> {
         let parts = Parts::of(&body.ciphertext)?;
         let key = self.key(parts.key).await?;
-        open_field_with(&key, &place(workspace, event_id, field), body, &parts)
+        open_field_with(&key, &place(purpose_of(&key), workspace, event_id, field), body, &parts)
     }
 
     /// [`Vault::open_field`] without waiting: `None` when the data key isn't in memory.
@@ -104,7 +124,10 @@ impl Vault {
     ) -> Result<Option<Plaintext>, VaultError> {
         let parts = Parts::of(&body.ciphertext)?;
         let key = self.cache.get(parts.key);
-        key.map(|key| open_field_with(&key, &place(workspace, event_id, field), body, &parts)).transpose()
+        key.map(|key| {
+            open_field_with(&key, &place(purpose_of(&key), workspace, event_id, field), body, &parts)
+        })
+        .transpose()
     }
 }
 

@@ -48,6 +48,9 @@ pub enum Class {
     Secrets,
     /// What events say about people, and captured arguments and results.
     Bodies,
+    /// What events say about one person, in whichever workspace: the key belongs to the person, whose id
+    /// stands in the workspace's place.
+    People,
     /// Answers kept for idempotency keys, for a day.
     Answers,
 }
@@ -58,6 +61,7 @@ impl Class {
         match self {
             Self::Secrets => "secrets",
             Self::Bodies => "bodies",
+            Self::People => "people",
             Self::Answers => "answers",
         }
     }
@@ -72,7 +76,7 @@ impl FromStr for Class {
     type Err = ParseClassError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        [Self::Secrets, Self::Bodies, Self::Answers]
+        [Self::Secrets, Self::Bodies, Self::People, Self::Answers]
             .into_iter()
             .find(|class| class.name() == name)
             .ok_or_else(|| ParseClassError(name.to_owned()))
@@ -84,7 +88,7 @@ impl FromStr for Class {
 pub struct WrappedKey {
     /// Its name.
     pub id: KeyId,
-    /// The workspace that it belongs to, or [`INSTANCE`](crate::INSTANCE).
+    /// The workspace that it belongs to, or [`INSTANCE`](crate::INSTANCE); the person, for [`Class::People`].
     pub workspace: Uuid,
     /// What it seals.
     pub class: Class,
@@ -147,7 +151,9 @@ impl DataKey {
     /// Refuses places of another workspace or class. The associated data would refuse them too;
     /// this doesn't depend on who could write to the store.
     pub(crate) fn serves(&self, belongs: &BelongsTo<'_>) -> Result<(), VaultError> {
-        let served = self.workspace == belongs.workspace && self.class == belongs.purpose.class();
+        // What is about a person lies in many workspaces.
+        let place = self.class == Class::People || self.workspace == belongs.workspace;
+        let served = place && self.class == belongs.purpose.class();
         served.then_some(()).ok_or(VaultError::NotForThis)
     }
 }

@@ -75,6 +75,14 @@ impl Vault {
         self.current_key(workspace, class).await.map(drop)
     }
 
+    /// The name of the key of a workspace (or a person) and class, if there is one that lives.
+    pub async fn live_key(&self, workspace: Uuid, class: Class) -> Result<Option<KeyId>, VaultError> {
+        Ok(match self.store.find(workspace, class).await? {
+            Some(StoredKey::Live(key)) => Some(key.id),
+            Some(StoredKey::Destroyed(_)) | None => None,
+        })
+    }
+
     /// Destroys a data key and forgets it here. Other replicas forget when they read of it
     /// ([`Vault::forget_workspace`]). Says whether the key was live.
     pub async fn destroy(&self, key: KeyId) -> Result<bool, VaultError> {

@@ -1,0 +1,67 @@
+//! Making one-time links, for the resources that answer with one.
+
+use chrono::{DateTime, Utc};
+use tollbook_aggregates::access::Caller;
+use tollbook_aggregates::{
+    LinkCommand, LinkGrant, LinkId, LinkMaker, LinkPurpose, OneTimeLink, Private, UserId,
+};
+use tollbook_journal::{Expected, INSTANCE};
+use url::Url;
+
+use crate::app::App;
+use crate::book::Draft;
+use crate::clock::Clock;
+use crate::credential::{Credential, Kind, Pepper};
+use crate::problem::Problem;
+
+/// `tbk_otl_` and the id: what stands before the secret in a link's credential.
+const PUBLIC: usize = 20;
+
+/// A link with a secret that nobody has seen yet.
+pub(super) struct NewLink {
+    pub(super) id: LinkId,
+    credential: Credential,
+}
+
+impl NewLink {
+    /// A new link.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub(super) fn mint(app: &App) -> Result<Self, Problem> {
+        let credential = Credential::mint(Kind::OneTimeLink, app.random.as_ref());
+        Ok(Self { id: Clock::fresh_id(), credential: credential.map_err(|_| Problem::internal())? })
+    }
+
+    /// Where it is redeemed. The secret stands in the fragment, which browsers never send.
+    pub(super) fn url(&self, public_url: &Url) -> String {
+        let (base, id) = (public_url.as_str().trim_end_matches('/'), self.credential.id());
+        format!("{base}/otl/{id}#{}", self.credential.expose().get(PUBLIC..).unwrap_or_default())
+    }
+
+    /// What makes it.
+    ///
+    /// # Errors
+    /// When the label or the time doesn't fit.
+    pub(super) fn draft(
+        &self,
+        pepper: &Pepper,
+        (purpose, made_by): (LinkPurpose, LinkMaker),
+        expires_at: DateTime<Utc>,
+        label: Option<Private>,
+        at: DateTime<Utc>,
+    ) -> Result<Draft, Problem> {
+        let grant = LinkGrant { purpose, verifier: self.credential.verifier(pepper), expires_at, made_by };
+        let events = OneTimeLink::default().decide(LinkCommand::Create { grant, label, at })?;
+        let workspace = purpose.workspace_id().map_or(INSTANCE, |workspace| workspace.0);
+        Ok(Draft::new::<OneTimeLink>(workspace, self.id.0, Expected::NoStream, &events)?)
+    }
+}
+
+/// In whose right a member makes a link. It ends with their key, or with their right.
+pub(super) fn maker(caller: Caller, user_id: UserId) -> LinkMaker {
+    match caller {
+        Caller::ApiKey(id) => LinkMaker::ApiKey(id),
+        Caller::Operator(_) | Caller::Session(_) | Caller::SignIn(_) => LinkMaker::User(user_id),
+    }
+}
