@@ -119,10 +119,18 @@ impl Projector {
         }
     }
 
-    /// Sees to it that each model has a version to read.
+    /// Sees to it that each model has a version to read, and gives those that stopped another try: what
+    /// is new may be that this version of the service can fold what the last one couldn't, or that the
+    /// event at which it stopped is no more.
     async fn prepare(&self) -> Result<(), Trouble> {
         for model in &self.models {
             self.store.ensure(model.name(), Version::first(model.version())).await?;
+        }
+        for checkpoint in self.store.checkpoints().await? {
+            let ours = self.model(&checkpoint).is_some();
+            if ours && checkpoint.active && checkpoint.status == status::STOPPED {
+                self.store.resume(&checkpoint.projection, checkpoint.version).await?;
+            }
         }
         Ok(())
     }
