@@ -129,7 +129,7 @@ impl Projector {
         for checkpoint in self.store.checkpoints().await? {
             let ours = self.model(&checkpoint).is_some();
             if ours && checkpoint.active && checkpoint.status == status::STOPPED {
-                self.store.resume(&checkpoint.projection, checkpoint.version).await?;
+                self.store.resume(checkpoint.build).await?;
             }
         }
         Ok(())

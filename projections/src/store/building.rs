@@ -65,6 +65,14 @@ const BUILDS: &str = "SELECT projection, version, purpose, state, target, rate, 
     compared_at, differences, examples, ordered_at FROM projection_builds";
 
 impl Store {
+    /// Lets what is read try again, if it has stopped.
+    pub(crate) async fn resume(&self, build: i32) -> Result<(), sqlx::Error> {
+        let sql = "UPDATE projection_checkpoints SET status = $2, error = NULL
+            WHERE build = $1 AND status = $3";
+        let args = [Arg::Small(build), Arg::Text(status::RUNNING), Arg::Text(status::STOPPED)];
+        self.run(sql, &args).await.map(drop)
+    }
+
     /// The newest build of each projection.
     pub(crate) async fn builds(&self) -> Result<Vec<BuildRow>, sqlx::Error> {
         self.rows(&format!("{BUILDS} ORDER BY projection"), &[]).await
