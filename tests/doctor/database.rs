@@ -163,6 +163,24 @@ fn a_projection_that_stopped_is_named_with_its_cause() {
     assert!(examine(&machine, &[]).healthy().finds("service", "warning").contains("ended without a word"));
 }
 
+#[test]
+fn a_replica_that_fell_silent_is_named_until_another_has_closed_its_calls() {
+    let machine = on_postgres("doctor_replicas");
+    examine(&machine, &[]).healthy().finds("replicas", "ok");
+    CLUSTER.psql(
+        "doctor_replicas",
+        "INSERT INTO replicas (incarnation, started_at, heartbeat_at)
+         VALUES ('00000000-0000-7000-8000-000000000001', now() - interval '1 hour', now() - interval '2 minutes')",
+    );
+    let silent = examine(&machine, &[]).healthy().finds("replicas", "warning");
+    assert!(silent.contains("00000000-0000-7000-8000-000000000001 for 2 min"), "{silent}");
+    CLUSTER.psql(
+        "doctor_replicas",
+        "UPDATE replicas SET closed_by = gen_random_uuid() WHERE stopped_at IS NULL",
+    );
+    examine(&machine, &[]).healthy().finds("replicas", "ok");
+}
+
 /// Somebody else's client, which begins a transaction and stays in it.
 async fn client(database: &str, name: &str) -> PgConnection {
     let options: PgConnectOptions = CLUSTER.url(database).parse().unwrap();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Looked, span};
 
-/// A service that hasn't said that it stopped.
+/// A service that hasn't said that it stopped, and whose calls nobody has closed for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replica {
     /// Its name for this one run.
@@ -21,7 +21,7 @@ pub struct Replica {
 const REPLICAS: &str = "
     SELECT incarnation, extract(epoch FROM clock_timestamp() - started_at)::float8 AS age,
         extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS silent_for
-    FROM replicas WHERE stopped_at IS NULL ORDER BY started_at DESC LIMIT 100";
+    FROM replicas WHERE stopped_at IS NULL AND closed_by IS NULL ORDER BY started_at DESC LIMIT 100";
 
 pub(super) async fn look(connection: &mut PgConnection) -> Looked<Vec<Replica>> {
     let replica = |row: &PgRow| {
