@@ -13,9 +13,10 @@ use std::time::Duration;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use chrono::{DateTime, Utc};
 use futures::future::LocalBoxFuture;
-use tollbook_aggregates::AuthenticationFailure;
-use tollbook_aggregates::access::{Asker, Caller, World as _};
+use tollbook_aggregates::access::{self, Asker, Caller, World as _};
+use tollbook_aggregates::{AuthenticationFailure, SignInId, UserId};
 
 use crate::app::App;
 use crate::authority::{Authority, Live};
@@ -111,6 +112,30 @@ pub async fn authenticate(
     authority.look(|live| verify(live, pepper, credential, &digest)).ok_or_else(|| {
         Problem::unauthorized("credential.unknown", "This credential is not known here.", true)
     })
+}
+
+/// Whose sign-in this cookie is, if it is in force: for the console alone, `/v1` never takes one. By a state that is
+/// as new as the book: what was ended a moment ago on another replica is over here.
+///
+/// # Errors
+/// When the book can't be reached.
+pub async fn signed_in(
+    authority: &Authority,
+    pepper: &Pepper,
+    cookie: &Credential,
+    at: DateTime<Utc>,
+) -> Result<Option<(SignInId, UserId)>, Problem> {
+    authority.catch_up_with_head(PATIENCE).await?;
+    let digest = cookie.hmac(pepper);
+    Ok(authority.look(|live| match live.credential(cookie.id())? {
+        (Caller::SignIn(id), _, verifier) if cookie.kind() == Kind::Web => {
+            let right = Digest::from_bytes(verifier.hmac).matches(&digest);
+            let right = right && verifier.pepper_id.as_str() == pepper.id();
+            let grant = access::signed_in(live, id, at).ok().filter(|_| right)?;
+            Some((id, grant.user_id))
+        }
+        _ => None,
+    }))
 }
 
 fn verify(live: &Live, pepper: &Pepper, credential: &Credential, digest: &Digest) -> Option<Asker> {

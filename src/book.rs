@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use cqrs_es::{Aggregate, DomainEvent as _};
 use tollbook_aggregates::access::Caller;
+<<<<<<< HEAD
 use tollbook_aggregates::{Fact, Private, Role, UserId};
+=======
+use tollbook_aggregates::{Fact, LinkId, Private, Role, UserId};
+>>>>>>> c3098bf (console: people sign in by one-time link, see their workspaces, and end their sign-ins)
 use tollbook_journal::{Expected, NewEvent, Position, SealedField, Stream, Write};
 use tollbook_vault::{Vault, VaultError};
 use uuid::Uuid;
@@ -47,6 +51,12 @@ impl Attribution {
         };
         let request_id = Some(request_id.to_owned());
         Self { actor, credential: Some(credential), role, request_id, decided_at: None }
+    }
+
+    /// Somebody by a one-time link.
+    pub fn of_link(id: LinkId, user_id: UserId, request_id: &str) -> Self {
+        let (credential, request_id) = (Some(format!("one_time_link:{id}")), Some(request_id.to_owned()));
+        Self { actor: format!("user:{user_id}"), credential, request_id, ..Self::default() }
     }
 
     /// A JSON object of strings, as the framework's stock readers want it.

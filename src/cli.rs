@@ -1,6 +1,6 @@
 //! The command line: one file a command.
 //!
-//! Commands of two kinds. *Host commands* (`serve`, `bootstrap`, `migrate`, `config`, `doctor`,
+//! Commands of two kinds. *Host commands* (`serve`, `bootstrap`, `user`, `migrate`, `config`, `doctor`,
 //! `openapi`) work on this machine's configuration. All others are clients of a running service, over HTTP and
 //! nothing else: what they can do, any client can. Results go to standard output, everything else to
 //! standard error, so that a pipe holds only what was asked for.
@@ -39,6 +39,7 @@ mod state;
 mod status;
 mod stores;
 mod url_text;
+mod user;
 mod workspace;
 
 use std::io::IsTerminal as _;
@@ -74,6 +75,8 @@ enum Command {
     Demo(demo::Demo),
     /// Make the first workspace, owner and operator of an empty book.
     Bootstrap(bootstrap::Bootstrap),
+    /// People, as whoever runs the machine looks after them.
+    User(user::User),
     /// Bring the database's schema up to this version.
     Migrate(migrate::Migrate),
     /// Show what is in force and where it was set; secrets are masked.
@@ -151,6 +154,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(context).await,
         Command::Demo(demo) => demo.run(context).await,
         Command::Bootstrap(bootstrap) => bootstrap.run(context).await,
+        Command::User(user) => user.run(context).await,
         Command::Migrate(migrate) => migrate.run(context).await,
         Command::Config(show) => show.run(context),
         Command::Doctor(doctor) => doctor.run(context).await,

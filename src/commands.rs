@@ -40,6 +40,19 @@ pub struct Plan {
     pub secret: Option<&'static str>,
 }
 
+/// What somebody does without a credential of their own.
+#[derive(Debug)]
+pub struct Errand<T> {
+    /// At least one event.
+    pub drafts: Vec<Draft>,
+    /// In whose name.
+    pub attribution: Attribution,
+    /// The first moment at which it would be refused, for the book to check by its own clock.
+    pub not_after: Option<DateTime<Utc>>,
+    /// What comes of it.
+    pub outcome: T,
+}
+
 /// A command that was carried out.
 #[derive(Debug)]
 pub struct Done {
@@ -204,8 +217,45 @@ impl Commands {
                 Err(other) => return Err(refused(other)),
             }
         }
-        let detail = "Others changed the same thing at the same time, again and again. Try again.";
-        Err(Problem::conflict("conflict.concurrent_change", detail).retry_after(Duration::from_secs(1)))
+        Err(changed_again_and_again())
+    }
+
+    /// Carries out what somebody does without a credential of their own: by a one-time link, say.
+    ///
+    /// # Errors
+    /// The problem to answer with; nothing was written then.
+    pub async fn carry_out<T>(
+        &self,
+        plan: impl Fn(&Live, DateTime<Utc>) -> Result<Errand<T>, Problem>,
+    ) -> Result<(T, Appended), Problem> {
+        let mut caught_up = false;
+        for _ in 0..TRIES {
+            let at = self.clock.now();
+            let (planned, fence) = self.authority.look(|live| (plan(live, at), live.next()));
+            let Errand { drafts, mut attribution, not_after, outcome } = match planned {
+                Ok(errand) => errand,
+                Err(_) if !caught_up => {
+                    self.authority.catch_up_with_head(CATCH_UP).await?;
+                    caught_up = true;
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
+            attribution.decided_at = Some(fence);
+            let condition = Condition { fence: Some(fence), not_after, idempotency: None };
+            match self.append(drafts, &attribution, condition).await? {
+                Ok(appended) => {
+                    let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
+                    return Ok((outcome, appended));
+                }
+                Err(Refused::Stale { position }) => {
+                    self.authority.catch_up(position.next(), CATCH_UP).await?;
+                }
+                Err(Refused::Conflict { .. }) => self.authority.catch_up_with_head(CATCH_UP).await?,
+                Err(other) => return Err(refused(other)),
+            }
+        }
+        Err(changed_again_and_again())
     }
 
     /// Writes what the service itself decides, in nobody's name. For bootstrapping.
@@ -388,6 +438,11 @@ impl Commands {
         let opened = self.vault.open(&answer_belongs_to(workspace, &field), &sealed).await?;
         serde_json::from_slice(opened.expose()).map_err(|_| Problem::internal())
     }
+}
+
+fn changed_again_and_again() -> Problem {
+    let detail = "Others changed the same thing at the same time, again and again. Try again.";
+    Problem::conflict("conflict.concurrent_change", detail).retry_after(Duration::from_secs(1))
 }
 
 fn decide(

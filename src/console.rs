@@ -1,15 +1,24 @@
 //! The console: pages for people, in a browser.
 //!
-//! What every page shares is here: the frame and its headers (`page`), refusals as pages (`refusal`), and the files
-//! that a page needs (`assets`). A page is a file of its own: its handlers, the template that it fills, and nothing
-//! that decides anything. CONTRIBUTING.md says how to add one; ADR 0090 why the frame is as it is.
+//! What every page shares is here: the frame and its headers (`page`), the cookies (`cookies`), who is asking
+//! (`visitor`), forms that nobody else can send (`posted`), refusals as pages (`refusal`), and the files that a page
+//! needs (`assets`). A page is a file of its own: its handlers, the template that it fills, and nothing that decides
+//! anything. CONTRIBUTING.md says how to add one; ADR 0090 why the frame is as it is.
 //!
 //! Deliberately absent: JSON, inline scripts and styles, anything loaded from elsewhere, state of its own.
 
 mod assets;
+mod browsers;
+mod cookies;
+mod home;
+mod names;
+mod one_time_links;
 mod page;
+mod posted;
 mod refusal;
 mod sign_in;
+mod sign_ins;
+mod visitor;
 
 use actix_web::http::Method;
 use actix_web::http::header::ACCEPT;
@@ -22,7 +31,12 @@ use refusal::Refusal;
 
 /// The routes.
 pub fn configure(config: &mut ServiceConfig) {
-    config.configure(assets::configure).configure(sign_in::configure);
+    config
+        .configure(assets::configure)
+        .configure(home::configure)
+        .configure(sign_in::configure)
+        .configure(sign_ins::configure)
+        .configure(one_time_links::configure);
 }
 
 /// Is it a person's browser that asks for a page where there is none?

@@ -13,13 +13,15 @@ use tollbook_journal::examine::Extent;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::clock::rfc3339;
 use crate::doctor::{Finding, Report};
 use crate::founding::{self, Bootstrapped};
+use crate::links;
 use crate::problem::Problem;
 
 /// The routes.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(status).service(bootstrap).service(doctor).service(service);
+    config.service(status).service(bootstrap).service(user_link).service(doctor).service(service);
 }
 
 /// A service that is the one it is taken for.
@@ -80,6 +82,46 @@ async fn bootstrap(
     admit(&app, &request)?;
     let made = founding::bootstrap(&app, &founding.user, &founding.workspace).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(Founded::from(made)))
+}
+
+/// Somebody is to sign in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SigningIn {
+    /// How they are called, or their id.
+    user: String,
+}
+
+/// A link with which somebody signs in, as it is shown once.
+#[derive(Serialize)]
+pub struct SignInLink {
+    /// Who.
+    pub user_id: String,
+    /// The link.
+    pub one_time_url: String,
+    /// The first moment at which it is no longer good.
+    pub expires_at: String,
+}
+
+/// Makes a link with which this person signs in, by their name or id.
+///
+/// # Errors
+/// When nobody is meant by it, or several are.
+pub async fn sign_in_link(app: &App, user: &str) -> Result<SignInLink, Problem> {
+    let made = links::sign_in_link(app, links::called(app, user).await?).await?;
+    let (user_id, expires_at) = (made.user_id.to_string(), rfc3339(made.expires_at));
+    Ok(SignInLink { user_id, one_time_url: made.url, expires_at })
+}
+
+#[post("/host/user-link")]
+async fn user_link(
+    app: Data<App>,
+    request: HttpRequest,
+    signing_in: Json<SigningIn>,
+) -> Result<HttpResponse, Problem> {
+    admit(&app, &request)?;
+    let made = sign_in_link(&app, &signing_in.user).await?;
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }
 
 /// How much is to be looked at.

@@ -24,6 +24,7 @@ pub mod host;
 pub mod http;
 pub mod keys;
 pub mod limits;
+pub mod links;
 pub mod mcp;
 pub mod outbound;
 pub mod problem;

@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
-use tollbook_aggregates::access::Denial;
+use tollbook_aggregates::access::{Denial, LinkRefused};
 use tollbook_journal::{Position, ReadError};
 use utoipa::ToSchema;
 
@@ -164,6 +164,19 @@ impl Problem {
 
     fn absent(what: &str, _: String) -> Self {
         Self::not_found(what)
+    }
+
+    /// A one-time link that isn't redeemed: what there is to do is the same, whatever the reason.
+    fn no_good_link(status: StatusCode, code: &str, detail: &str) -> Self {
+        let action = "Ask for another one: whoever made this link can make the next; or whoever runs this Tollbook, on its machine.";
+        Self::new(status, code, "This link is not good", detail)
+            .remedy(action, Some("tollbook user link NAME"))
+    }
+
+    /// There is no such one-time link, or the secret is wrong: the two look the same.
+    pub fn unknown_link() -> Self {
+        let detail = "There is no such link: it was mistyped or cut, or is not one of ours.";
+        Self::no_good_link(StatusCode::NOT_FOUND, "link.unknown", detail)
     }
 
     /// It doesn't fit what is there; `code` names the conflict.
@@ -425,6 +438,30 @@ domain_errors! {
         BeingReset => conflict "api_key.being_reset",
         NotByThisLink => conflict "link.revoked",
         GraceTooLong => bad_request "api_key.grace_too_long",
+    }
+}
+
+impl From<LinkRefused> for Problem {
+    fn from(refused: LinkRefused) -> Self {
+        let gone = |code| Self::no_good_link(StatusCode::GONE, code, &sentence(&refused));
+        match refused {
+            LinkRefused::NotFound => Self::unknown_link(),
+            LinkRefused::Redeemed => gone("link.redeemed"),
+            LinkRefused::Revoked => gone("link.revoked"),
+            LinkRefused::Expired => gone("link.expired"),
+            LinkRefused::MakerLostRight => gone("link.maker_lost_right"),
+            LinkRefused::Pointless => gone("link.pointless"),
+            LinkRefused::AnotherPerson => {
+                let detail = "You are signed in as somebody else than this link is for. It was not used up.";
+                Self::new(StatusCode::FORBIDDEN, "link.another_person", "For another person", detail)
+                    .remedy("Sign out first, if it is for you; else leave it to whom it is for.", None)
+            }
+            LinkRefused::SignInFirst => {
+                let detail = "This link is for somebody who is known here, and has to be signed in to use it. It was not used up.";
+                Self::new(StatusCode::FORBIDDEN, "link.sign_in_first", "Sign in first", detail)
+                    .remedy("Sign in, and open the link again.", None)
+            }
+        }
     }
 }
 

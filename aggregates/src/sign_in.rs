@@ -39,6 +39,8 @@ pub struct SignInGrant {
 pub enum How {
     /// They redeemed this link.
     OneTimeLink(LinkId),
+    /// They founded what there is, with the link of an empty book.
+    FirstOwner,
 }
 
 /// What can be asked of a sign-in.

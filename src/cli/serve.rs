@@ -1,18 +1,19 @@
 //! `tollbook serve`: the service, until it is told to stop.
 
+use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tollbook_aggregates::Instance;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::credential::Credential;
 use crate::sample::{self, SampleServer};
-use crate::{server, telemetry};
+use crate::{founding, links, server, telemetry};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -22,6 +23,8 @@ use super::settings::Settings;
 
 /// What a shell says of a process that an interrupt ended.
 const INTERRUPTED: i32 = 130;
+/// Where the first owner's link lies, in the data directory, where no terminal shows it.
+const FIRST_OWNERS_LINK: &str = "first-owner-link";
 
 /// Run the service.
 #[derive(Debug, Args)]
@@ -69,6 +72,8 @@ impl Serve {
         app.close().await;
         drop(sample);
         file.remove(&app.config.data_dir)?;
+        // The next start makes another, if one is needed still.
+        let _ = std::fs::remove_file(app.config.data_dir.join(FIRST_OWNERS_LINK));
         tracing::info!("stopped");
         Ok(())
     }
@@ -131,10 +136,28 @@ fn announce(context: &Context, app: &App, file: &ServiceFile) -> Result<(), Fail
     } else {
         output::text(&format!("Tollbook listens on {}", plain(&app.config.public_url)))?;
     }
-    if app.authority.look(|live| live.instance() == Instance::Empty) {
+    if let Some((link, _)) = founding::first_owners_link(app) {
+        invite_first_owner(app, &link)?;
         note(&format!(
-            "The book is empty. Make its first workspace, owner and operator:\n  tollbook bootstrap --user NAME --workspace NAME --data-dir {}",
+            "Or from here: tollbook bootstrap --user NAME --workspace NAME --data-dir {}",
             app.config.data_dir.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Whoever holds the link owns what there is: it goes to a terminal, or into a file that only its owner can read, and
+/// never into what is kept of standard error.
+fn invite_first_owner(app: &App, link: &Credential) -> Result<(), Failure> {
+    let url = links::url(&app.config.public_url, link);
+    if std::io::stderr().is_terminal() {
+        note(&format!("The book is empty. Its first owner opens this link, within an hour:\n  {url}"));
+    } else {
+        let data_dir = &app.config.data_dir;
+        ServiceFile::dir(data_dir)?.lock()?.write(FIRST_OWNERS_LINK, &format!("{url}\n"))?;
+        note(&format!(
+            "The book is empty. Its first owner opens the link in {}, within an hour.",
+            data_dir.join(FIRST_OWNERS_LINK).display()
         ));
     }
     Ok(())

@@ -34,7 +34,8 @@ pub(super) struct ServiceFile {
 }
 
 impl ServiceFile {
-    fn dir(data_dir: &Path) -> Result<PrivateDir, Failure> {
+    /// The directory, as others of this machine's own files lie in it.
+    pub(super) fn dir(data_dir: &Path) -> Result<PrivateDir, Failure> {
         let gone = || Failure::failed(format!("`{}` is gone", data_dir.display()));
         PrivateDir::shared(data_dir)?.ok_or_else(gone)
     }

@@ -10,6 +10,7 @@ use askama::Template;
 
 use super::assets::{ASSETS, Assets};
 use super::refusal::Refusal;
+use super::visitor::Visitor;
 use crate::problem::Problem;
 
 /// Nothing but what we serve ourselves, nothing inline, no frame around us (CSP level 3).
@@ -23,14 +24,54 @@ const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(),
 pub(super) struct Frame {
     /// Of the page, as its tab shows it.
     pub(super) title: &'static str,
+    /// Who is signed in.
+    pub(super) person: Option<String>,
+    /// What every form of the page sends along.
+    pub(super) csrf: String,
     /// Where its files are.
     pub(super) assets: &'static Assets,
+    here: &'static str,
 }
 
+/// A page that the frame leads to.
+pub(super) struct Place {
+    pub(super) path: &'static str,
+    pub(super) name: &'static str,
+    /// Is it the one that is shown?
+    pub(super) here: bool,
+}
+
+/// The pages that the frame leads to, for whoever is signed in.
+const PLACES: [(&str, &str); 2] = [("/", "Workspaces"), ("/sign-ins", "Sign-ins")];
+
 impl Frame {
-    /// Around a page that nobody in particular is shown.
+    /// Around a page for this visitor.
+    pub(super) fn new(title: &'static str, visitor: &Visitor) -> Self {
+        Self {
+            title,
+            person: visitor.signed_in().map(|signed_in| signed_in.name.clone()),
+            csrf: visitor.csrf_token(),
+            assets: &ASSETS,
+            here: "",
+        }
+    }
+
+    /// Around a page that nobody in particular is shown, without a form.
     pub(super) fn bare(title: &'static str) -> Self {
-        Self { title, assets: &ASSETS }
+        Self { title, person: None, csrf: String::new(), assets: &ASSETS, here: "" }
+    }
+
+    /// Around the page at this path, which the frame leads to.
+    #[must_use]
+    pub(super) fn at(mut self, path: &'static str) -> Self {
+        self.here = path;
+        self
+    }
+
+    /// The pages that the frame leads to.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let here = self.here;
+        PLACES.into_iter().map(move |(path, name)| Place { path, name, here: path == here })
     }
 
     /// Of the service.
@@ -66,6 +107,15 @@ pub(super) fn html(
         Problem::internal()
     })?;
     Ok(builder.insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(text))
+}
+
+/// A page for this visitor: with the cookie that its forms are bound to, if the browser has none yet.
+pub(super) fn show(visitor: &Visitor, template: &impl Template) -> Result<HttpResponse, Refusal> {
+    let mut builder = answer(StatusCode::OK);
+    if let Some(cookie) = visitor.new_cookie() {
+        builder.cookie(cookie);
+    }
+    html(builder, template)
 }
 
 /// Go and look there, with GET (RFC 9110, section 15.4.4).

@@ -1,7 +1,7 @@
 //! What a person is shown when something is refused: the same problem that a program is told, as a page.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
@@ -14,7 +14,10 @@ pub(super) enum Refusal {
     /// Something is wrong.
     Problem(Box<Problem>),
     /// Nobody is signed in: the page that says how.
-    SignIn,
+    SignIn {
+        /// Was only a part of a page asked for?
+        part: bool,
+    },
 }
 
 impl<P: Into<Problem>> From<P> for Refusal {
@@ -27,7 +30,7 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Problem(problem) => problem.fmt(formatter),
-            Self::SignIn => formatter.write_str("nobody is signed in"),
+            Self::SignIn { .. } => formatter.write_str("nobody is signed in"),
         }
     }
 }
@@ -48,14 +51,22 @@ impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Problem(problem) => problem.status_code(),
-            Self::SignIn => StatusCode::SEE_OTHER,
+            Self::SignIn { part: false } => StatusCode::SEE_OTHER,
+            Self::SignIn { part: true } => StatusCode::UNAUTHORIZED,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         let problem = match self {
             Self::Problem(problem) => problem,
-            Self::SignIn => return see_other("/sign-in").finish(),
+            Self::SignIn { part: false } => return see_other("/sign-in").finish(),
+            // A redirect would be followed for the part: htmx's header leads the whole page there.
+            Self::SignIn { part: true } => {
+                return answer(StatusCode::UNAUTHORIZED)
+                    .insert_header(("hx-redirect", "/sign-in"))
+                    .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+                    .finish();
+            }
         };
         let page = ProblemPage { frame: Frame::bare("Refused"), problem, way_on: "Open" };
         let mut builder = answer(problem.status_code());

@@ -1,30 +1,26 @@
 //! `/sign-in`: how one gets in.
 
-use actix_web::http::StatusCode;
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpResponse, route};
+use actix_web::{HttpRequest, HttpResponse, route};
 use askama::Template;
 
-use super::page::{Frame, answer, html};
+use super::page::{Frame, show};
 use super::refusal::Refusal;
+use super::visitor::Visitor;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.service(home).service(sign_in);
+    config.service(sign_in);
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignIn {
     frame: Frame,
+    signed_out: bool,
 }
 
 #[route("/sign-in", method = "GET", method = "HEAD")]
-async fn sign_in() -> Result<HttpResponse, Refusal> {
-    html(answer(StatusCode::OK), &SignIn { frame: Frame::bare("Sign in") })
-}
-
-/// Nobody is signed in yet.
-#[route("/", method = "GET", method = "HEAD")]
-async fn home() -> Result<HttpResponse, Refusal> {
-    Err(Refusal::SignIn)
+async fn sign_in(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Refusal> {
+    let signed_out = request.query_string() == "signed-out";
+    show(&visitor, &SignIn { frame: Frame::new("Sign in", &visitor), signed_out })
 }

@@ -45,6 +45,12 @@ impl Pepper {
         &self.id
     }
 
+    /// A mark of ours on something that isn't a credential, such as the token of a form; `purpose` keeps one kind of
+    /// mark from being taken for another, and all of them from what is kept of credentials, which begin with `tbk_`.
+    pub fn tag(&self, purpose: &str, bytes: &[u8]) -> Digest {
+        self.hmac(&[b"tollbook/", purpose.as_bytes(), b"\0", bytes].concat())
+    }
+
     pub(super) fn hmac(&self, bytes: &[u8]) -> Digest {
         let mut mac = self.keyed.clone();
         mac.update(bytes);
@@ -70,6 +76,11 @@ impl Digest {
     /// As a [`Verifier`] has it.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The 32 bytes themselves.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// As events have it: 64 hex digits.

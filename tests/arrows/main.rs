@@ -15,7 +15,7 @@ use std::path::Path;
 /// room → the rooms it may use besides the foundations. From the top down; an arrow never points up.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["server", "app", "doctor", "founding", "host", "http", "problem", "sample"]),
+    ("cli", &["server", "app", "doctor", "founding", "host", "http", "links", "problem", "sample"]),
     ("server", &["http", "gateway", "host", "login", "oauth", "console", "audit", "authn", "app", "problem"]),
     // What the world knocks on. Each is a door of its own; what two of them need lies below them.
     ("http", HANDLERS),
@@ -25,13 +25,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("console", HANDLERS),
     ("audit", HANDLERS),
     // A door for this machine only.
-    ("host", &["app", "doctor", "founding", "problem"]),
+    ("host", &["app", "doctor", "founding", "links", "problem"]),
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
+<<<<<<< HEAD
     ("erasure", &["authority"]),
     ("founding", &["app", "authority", "commands", "problem"]),
     ("app", &["authority", "calls", "commands", "doctor", "erasure", "replicas", "strangers", "upstream"]),
+=======
+    ("founding", &["app", "authority", "commands", "links", "problem"]),
+    ("links", &["app", "authority", "commands", "problem"]),
+    ("app", &["authority", "calls", "commands", "doctor", "replicas", "strangers", "upstream"]),
+>>>>>>> c3098bf (console: people sign in by one-time link, see their workspaces, and end their sign-ins)
     ("strangers", &["commands"]),
     ("commands", &["authority", "problem"]),
     ("calls", &["authority", "replicas", "upstream"]),
@@ -53,6 +59,7 @@ const HANDLERS: &[&str] = &[
     "erasure",
     "forward",
     "founding",
+    "links",
     "problem",
     "upstream",
 ];

@@ -30,4 +30,12 @@ async fn every_page_is_ours_alone_and_is_kept_by_nobody() {
     assert_eq!(header("cross-origin-opener-policy"), "same-origin");
     assert!(header("permissions-policy").contains("camera=()"));
     assert_eq!(seen["asset"]["cache-control"], "public, max-age=31536000, immutable");
+
+    let cookies = seen["cookies"].as_array().unwrap();
+    let [cookie] = cookies.as_slice() else { panic!("one cookie: {cookies:?}") };
+    assert!(
+        cookie["name"].as_str().unwrap().starts_with("tollbook-visit-"),
+        "loopback without TLS: {cookie}"
+    );
+    assert_eq!((&cookie["httpOnly"], &cookie["sameSite"]), (&json!(true), &json!("Lax")));
 }

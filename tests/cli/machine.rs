@@ -202,6 +202,16 @@ impl Service {
         log
     }
 
+    /// All that it logs from now until it ends.
+    pub fn rest_of_log(&self) -> String {
+        let mut log = String::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            log.push_str(&line);
+            log.push('\n');
+        }
+        log
+    }
+
     /// The body of what it answers there.
     pub async fn get(&self, path: &str) -> (u16, String) {
         fetch(&format!("{}{path}", self.url)).await

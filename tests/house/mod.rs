@@ -108,6 +108,11 @@ impl TestHouse {
         house
     }
 
+    /// One whose book is empty still.
+    pub async fn empty() -> Self {
+        Self::open(Home { dir: Arc::new(dir()), database: None }, &[], Clock::default()).await
+    }
+
     async fn open(home: Home, flags: Flags<'_>, clock: Clock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address");

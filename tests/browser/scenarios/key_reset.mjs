@@ -1,0 +1,34 @@
+// A key that an admin reset: its person sees the next secret, once.
+import assert from "node:assert/strict";
+import { forgets, heading, look, press, refusedLink, submit } from "./steps.mjs";
+
+export default async ({ args: { url, link, label }, visitor, check, shots }) => {
+  const context = await visitor();
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });
+  const page = await context.newPage();
+  await look(page, link);
+  assert.equal(await heading(page), "A new API key");
+  assert.ok((await page.locator("main").textContent()).includes(label));
+  await check(page);
+  await shots(page, "offer-key");
+  await submit(page, "Show the new key");
+  assert.equal(await heading(page), "Your new key");
+  const key = (await page.locator("#secret-text").textContent()).trim();
+  await check(page);
+  await page.locator("#secret-text").evaluate((element) => { element.textContent = "tbk_key_" + "x".repeat(61); });
+  await shots(page, "key");
+  await page.locator("#secret-text").evaluate((element, key) => { element.textContent = key; }, key);
+  await press(page, "Copy");
+  await page.getByText("Copied.").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
+  await forgets(page, key);
+
+  // Away and back, or in another browser: it isn't there any more.
+  await page.goto(`${url}/sign-in`);
+  await page.goBack().catch(() => null);
+  assert.ok(!(await page.content()).includes(key));
+  const again = await (await visitor()).newPage();
+  await look(again, link);
+  await refusedLink(again);
+  return { key };
+};
