@@ -31,7 +31,7 @@ export default async ({ args: { urls, links }, visitor, check, shots }) => {
   // A page that was open when its sign-in ended: its form changes nothing, and leads to the sign-in page.
   await tablet.goto(`${urls[0]}/sign-ins`);
   await press(laptop, "End all others");
-  await laptop.getByRole("status").filter({ hasText: "others" }).waitFor();
+  await laptop.getByRole("status").filter({ hasText: "All other" }).waitFor();
   assert.equal(await items.count(), 1);
   await tablet.getByRole("button", { name: /^End the sign-in Chromium/ }).click();
   await tablet.waitForURL("**/sign-in");
