@@ -1,11 +1,13 @@
 //! Where the vault's data keys and secrets lie: in the book's own database, wrapped and sealed.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use tollbook_aggregates::{SecretRef, WorkspaceId};
-use tollbook_journal::Database;
+use tollbook_journal::{Database, rows};
 use tollbook_vault::{Class, KeyId, KeyStore, Sealed, StoreError, StoredKey, WrappedKey};
 use uuid::Uuid;
 
@@ -21,6 +23,9 @@ pub struct Keys {
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError(Box::new(error))
 }
+
+/// No look-up waits longer: whoever wants a key has a deadline of two seconds himself.
+const LIMIT: Duration = Duration::from_secs(2);
 
 const SELECT: &str = "SELECT key_id, workspace_id, class, kek_id, wrapped FROM data_keys";
 
@@ -92,8 +97,9 @@ impl Keys {
         match &self.database {
             Database::Postgres(pool) => {
                 let sql = "SELECT ciphertext FROM secrets WHERE secret_id = $1 AND version = $2";
-                let select = sqlx::query_scalar(sql).bind(secret.secret_id.0).bind(version);
-                select.fetch_optional(pool).await.map_err(unavailable)
+                let select = sqlx::query(sql).bind(secret.secret_id.0).bind(version);
+                let found = rows(pool, LIMIT, select).await.map_err(unavailable)?;
+                found.first().map(|row| row.try_get(0)).transpose().map_err(unavailable)
             }
             Database::Sqlite(book) => {
                 let sql = "SELECT ciphertext FROM secrets WHERE secret_id = ? AND version = ?";
@@ -149,8 +155,8 @@ impl KeyStore for Keys {
         let columns = match &self.database {
             Database::Postgres(pool) => {
                 let sql = format!("{SELECT} WHERE workspace_id = $1 AND class = $2 {LIVE_FIRST}");
-                let row = sqlx::query(&sql).bind(workspace).bind(class.name()).fetch_optional(pool).await;
-                row.map_err(unavailable)?.as_ref().map(pg_columns)
+                let query = sqlx::query(&sql).bind(workspace).bind(class.name());
+                rows(pool, LIMIT, query).await.map_err(unavailable)?.first().map(pg_columns)
             }
             Database::Sqlite(book) => {
                 let sql = format!("{SELECT} WHERE workspace_id = ? AND class = ? {LIVE_FIRST}");
@@ -166,8 +172,8 @@ impl KeyStore for Keys {
         let columns = match &self.database {
             Database::Postgres(pool) => {
                 let sql = format!("{SELECT} WHERE key_id = $1");
-                let row = sqlx::query(&sql).bind(key.as_uuid()).fetch_optional(pool).await;
-                row.map_err(unavailable)?.as_ref().map(pg_columns)
+                let query = sqlx::query(&sql).bind(key.as_uuid());
+                rows(pool, LIMIT, query).await.map_err(unavailable)?.first().map(pg_columns)
             }
             Database::Sqlite(book) => {
                 let sql = format!("{SELECT} WHERE key_id = ?");

@@ -83,7 +83,7 @@ async fn tools_of_either_era_are_listed_byte_for_byte() {
         "{odd:?}"
     );
     assert!(odd.raw.get().contains(r#""x-vendor-schema":{"nested":[1,2.5,null,"ü"]}"#), "{odd:?}");
-    assert_eq!(tools.len(), 8);
+    assert_eq!(tools.len(), 9);
 
     let tools = upstreams().list_tools(&target(&legacy)).await.unwrap();
     let echo = tools.iter().find(|tool| tool.name == "echo").unwrap();

@@ -101,6 +101,8 @@ impl Database {
 
 /// The header: signature, flags, and the length of an extension that there isn't.
 const HEADER: usize = 11 + 4 + 4;
+/// In place of the number of fields.
+const TRAILER: [u8; 2] = [0xff; 2];
 
 async fn copied(
     pool: &PgPool,
@@ -120,13 +122,14 @@ async fn copied(
     while let Some(chunk) = timeout(LIMIT, chunks.next()).await.map_err(silent)? {
         bytes.extend_from_slice(&chunk.map_err(failed)?);
     }
-    if bytes.len() < HEADER {
-        return Err(ReadError::Unavailable("a page without a header".into()));
+    if bytes.len() < HEADER || !bytes.ends_with(&TRAILER) {
+        return Err(ReadError::Unavailable("a page without its beginning or its end".into()));
     }
     bytes.drain(..HEADER);
     let (mut count, mut last) = (0, None);
-    for tuple in Tuples(&bytes) {
-        (count, last) = (count + 1, Some(tuple?.position));
+    let mut tuples = Tuples(&bytes);
+    while let Some(position) = tuples.skip_one() {
+        (count, last) = (count + 1, Some(position));
     }
     Ok(ControlPage(Rows::Copied { bytes, count, last }))
 }
@@ -139,8 +142,7 @@ impl<'a> Iterator for Tuples<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.number::<2>() {
-            // The trailer.
-            Some([0xff, 0xff]) | None => None,
+            Some(TRAILER) | None => None,
             Some(_) => {
                 let event =
                     self.event().ok_or_else(|| ReadError::Unavailable("a page that is cut off".into()));
@@ -162,6 +164,16 @@ impl<'a> Tuples<'a> {
         let (field, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(field)
+    }
+
+    /// Where the next event stands, without a look at the rest of it.
+    fn skip_one(&mut self) -> Option<Position> {
+        let fields = i16::from_be_bytes(self.number()?);
+        let position = i64::from_be_bytes(self.field()?.try_into().ok()?);
+        for _ in 1..fields {
+            self.field()?;
+        }
+        unsigned(position).ok().map(Position)
     }
 
     /// Nothing, where the bytes end too early.
