@@ -6,11 +6,7 @@ use std::sync::Arc;
 
 use cqrs_es::{Aggregate, DomainEvent as _};
 use tollbook_aggregates::access::Caller;
-<<<<<<< HEAD
-use tollbook_aggregates::{Fact, Private, Role, UserId};
-=======
 use tollbook_aggregates::{Fact, LinkId, Private, Role, UserId};
->>>>>>> c3098bf (console: people sign in by one-time link, see their workspaces, and end their sign-ins)
 use tollbook_journal::{Expected, NewEvent, Position, SealedField, Stream, Write};
 use tollbook_vault::{Vault, VaultError};
 use uuid::Uuid;

@@ -29,15 +29,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
-<<<<<<< HEAD
     ("erasure", &["authority"]),
-    ("founding", &["app", "authority", "commands", "problem"]),
-    ("app", &["authority", "calls", "commands", "doctor", "erasure", "replicas", "strangers", "upstream"]),
-=======
     ("founding", &["app", "authority", "commands", "links", "problem"]),
     ("links", &["app", "authority", "commands", "problem"]),
-    ("app", &["authority", "calls", "commands", "doctor", "replicas", "strangers", "upstream"]),
->>>>>>> c3098bf (console: people sign in by one-time link, see their workspaces, and end their sign-ins)
+    ("app", &["authority", "calls", "commands", "doctor", "erasure", "replicas", "strangers", "upstream"]),
     ("strangers", &["commands"]),
     ("commands", &["authority", "problem"]),
     ("calls", &["authority", "replicas", "upstream"]),
