@@ -1,6 +1,6 @@
 // An empty book: its link founds the first workspace, once.
 import assert from "node:assert/strict";
-import { forgets, heading, look, refusedLink, submit } from "./steps.mjs";
+import { forgets, heading, look, refusedLink, submit, textAfterGoingBack } from "./steps.mjs";
 
 export default async ({ args: { url, link }, visitor, check, shots }) => {
   const context = await visitor();
@@ -21,8 +21,7 @@ export default async ({ args: { url, link }, visitor, check, shots }) => {
   const home = await page.locator("main").textContent();
   assert.ok(home.includes("Olivia Owner") && home.includes("Acme Robotics") && home.includes("owner"), home);
   await forgets(page, link.split("#")[1]);
-  await page.goBack().catch(() => null);
-  assert.ok(!(await page.content()).includes(operator));
+  assert.ok(!(await textAfterGoingBack(page)).includes(operator));
 
   const late = await (await visitor()).newPage();
   await look(late, link);

@@ -1,6 +1,6 @@
 // A key that an admin reset: its person sees the next secret, once.
 import assert from "node:assert/strict";
-import { forgets, heading, look, press, refusedLink, submit } from "./steps.mjs";
+import { forgets, heading, look, press, refusedLink, submit, textAfterGoingBack } from "./steps.mjs";
 
 export default async ({ args: { url, link, label }, visitor, check, shots }) => {
   const context = await visitor();
@@ -25,8 +25,7 @@ export default async ({ args: { url, link, label }, visitor, check, shots }) => 
 
   // Away and back, or in another browser: it isn't there any more.
   await page.goto(`${url}/sign-in`);
-  await page.goBack().catch(() => null);
-  assert.ok(!(await page.content()).includes(key));
+  assert.ok(!(await textAfterGoingBack(page)).includes(key));
   const again = await (await visitor()).newPage();
   await look(again, link);
   await refusedLink(again);

@@ -40,3 +40,12 @@ export async function forgets(page, secret) {
   assert.ok(!(await page.evaluate(() => document.referrer)).includes(secret));
   await client.detach();
 }
+
+/** What stands there after the way back to a page that was the answer to a form: none shows it again by itself. */
+export async function textAfterGoingBack(page) {
+  const before = page.url();
+  await page.goBack().catch(() => null);
+  for (let tries = 0; page.url() === before && tries < 400; tries += 1) await page.waitForTimeout(50);
+  assert.notEqual(page.url(), before, "it went back");
+  return page.locator("body").innerText();
+}
