@@ -12,10 +12,8 @@ use crate::app::App;
 use crate::book::Draft;
 use crate::clock::Clock;
 use crate::credential::{Credential, Kind, Pepper};
+use crate::links;
 use crate::problem::Problem;
-
-/// `tbk_otl_` and the id: what stands before the secret in a link's credential.
-const PUBLIC: usize = 20;
 
 /// A link with a secret that nobody has seen yet.
 pub(super) struct NewLink {
@@ -33,10 +31,9 @@ impl NewLink {
         Ok(Self { id: Clock::fresh_id(), credential: credential.map_err(|_| Problem::internal())? })
     }
 
-    /// Where it is redeemed. The secret stands in the fragment, which browsers never send.
+    /// Where it is redeemed.
     pub(super) fn url(&self, public_url: &Url) -> String {
-        let (base, id) = (public_url.as_str().trim_end_matches('/'), self.credential.id());
-        format!("{base}/otl/{id}#{}", self.credential.expose().get(PUBLIC..).unwrap_or_default())
+        links::url(public_url, &self.credential)
     }
 
     /// What makes it.

@@ -73,7 +73,6 @@ async fn paths_and_queries_that_there_are_not_are_refused() {
     let own = |rest: &str| house.path(rest);
     let cases = [
         (Method::GET, "/v1/nothing".to_owned(), 404, "route.unknown"),
-        (Method::GET, "/".to_owned(), 404, "route.unknown"),
         (Method::POST, "/v2/workspaces".to_owned(), 404, "route.unknown"),
         (Method::GET, own("/tool-servers/"), 404, "route.unknown"),
         (Method::DELETE, "/v1/workspaces".to_owned(), 405, "method.not_allowed"),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 use super::support::{House, MemoryStore, refusal, workspace};
-use crate::{HeldKey, NoRandomness, Randomness, SealedBody, Vault, VaultError, commitment};
+use crate::{Class, HeldKey, NoRandomness, Randomness, SealedBody, Vault, VaultError, commitment};
 
 const EVENT: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 
@@ -41,6 +41,30 @@ async fn bodies_swapped_between_events_fields_and_workspaces_are_refused() {
         let refused = refusal(house.vault.try_open_field(space, event, field, &body));
         assert!(matches!(refused, VaultError::NotForThis));
     }
+}
+
+#[tokio::test]
+async fn what_is_about_a_person_is_erased_with_them_and_nothing_else_is() {
+    let (house, of_workspace) = sealed().await;
+    let (ada, bob) = (Uuid::from_u128(7), Uuid::from_u128(8));
+    let about = |person| house.vault.seal_field_about(person, workspace(1), EVENT, "name", b"Ada");
+    let (of_ada, of_bob) = (about(ada).await.unwrap(), about(bob).await.unwrap());
+    let open = |body: SealedBody| {
+        let vault = &house.vault;
+        async move { vault.open_field(workspace(1), EVENT, "name", &body).await }
+    };
+    assert_eq!(open(of_ada.clone()).await.unwrap().expose_str(), Some("Ada"));
+    let elsewhere = house.vault.open_field(workspace(2), EVENT, "name", &of_ada).await;
+    assert!(matches!(refusal(elsewhere), VaultError::NotForThis), "it stays in its workspace and event");
+    let key = house.vault.live_key(ada, Class::People).await.unwrap().unwrap();
+    assert_eq!(key, of_ada.key_id);
+    assert!(house.vault.destroy(key).await.unwrap());
+    assert!(matches!(refusal(open(of_ada).await), VaultError::Destroyed(_)));
+    let again = house.vault.seal_field_about(ada, workspace(1), EVENT, "name", b"Ada").await;
+    assert!(again.is_err(), "nothing about them is sealed any more");
+    assert_eq!(house.vault.live_key(ada, Class::People).await.unwrap(), None);
+    assert_eq!(open(of_bob).await.unwrap().expose_str(), Some("Ada"));
+    assert!(house.vault.open_field(workspace(1), EVENT, "device_label", &of_workspace).await.is_ok());
 }
 
 #[tokio::test]
