@@ -154,6 +154,8 @@ impl App {
         let incarnation = Clock::fresh_id();
         let projector = Projector::new(&views, standard(), Pace::default(), incarnation);
         let rebuilder = projector.rebuilder();
+        // Before anybody can ask for one. What can't be done now is tried again as long as it runs.
+        projector.prepare().await;
         let projecting = TaskTracker::new();
         projecting.spawn(projector.run(stop.clone()));
         projecting.spawn({

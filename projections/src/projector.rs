@@ -105,8 +105,7 @@ impl Projector {
     /// Runs until it is told to stop, and then hands over to whoever else is there.
     pub async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(async {
-            while let Err(trouble) = self.prepare().await {
-                tracing::warn!(%trouble, "the projections cannot be prepared");
+            while !self.prepare().await {
                 sleep(self.pace.trouble).await;
             }
             self.follow().await;
@@ -121,8 +120,17 @@ impl Projector {
 
     /// Sees to it that each model has a version to read, and gives those that stopped another try: what
     /// is new may be that this version of the service can fold what the last one couldn't, or that the
-    /// event at which it stopped is no more.
-    async fn prepare(&self) -> Result<(), Trouble> {
+    /// event at which it stopped is no more. Answers whether it could; [`Self::run`] tries until it can.
+    /// Whoever waits for it first never meets a projection that has nothing to read yet.
+    pub async fn prepare(&self) -> bool {
+        let prepared = self.try_prepare().await;
+        if let Err(trouble) = &prepared {
+            tracing::warn!(%trouble, "the projections cannot be prepared");
+        }
+        prepared.is_ok()
+    }
+
+    async fn try_prepare(&self) -> Result<(), Trouble> {
         for model in &self.models {
             self.store.ensure(model.name(), Version::first(model.version())).await?;
         }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{Problem, Remediation};
 
 /// Far more than a form of ours has.
 const LARGEST: usize = 16 * 1024;
@@ -114,10 +114,10 @@ fn malformed() -> Problem {
 
 fn forged() -> Problem {
     let detail = "The form was not sent from a page that this browser was shown, or that page is out of date. Nothing was done.";
-    Problem::new(StatusCode::FORBIDDEN, "form.not_from_here", "Not sent from here", detail).remedy(
+    let remediation = Remediation::in_words(
         "Go back, load the page again, and send the form once more. Cookies must be allowed; and if the address begins with http://, open it with https://.",
-        None,
-    )
+    );
+    Problem::forbidden("form.not_from_here", detail, remediation)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ export default async ({ args: { url, links }, visitor, shots, check }) => {
   await elsewhere.setContent(`<form method="post" action="${url}/sign-out"><input name="csrf" value="${own}"><button>Win</button></form>`);
   await press(elsewhere, "Win");
   await elsewhere.waitForURL(`${url}/sign-out`);
-  assert.equal(await heading(elsewhere), "Not sent from here");
+  assert.equal(await heading(elsewhere), "Not allowed");
   await check(elsewhere);
   await shots(elsewhere, "forged");
 
