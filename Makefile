@@ -76,7 +76,7 @@ fmt:
 bench: export BENCH_DATE ?= $(shell date -u +%F)
 bench:
 	tools/setup postgres node_packages wrk
-	cargo bench --bench first_light
+	cargo bench --bench figures
 
 ## The promises under faults: each experiment by itself, in some minutes; LONG=1 makes it hours. Prints one table and
 ## writes it into docs/benchmarks/faults.md. Goes on after a failure, and fails in the end if a condition didn't

@@ -26,7 +26,21 @@ pub struct Service {
     client: reqwest::Client,
     // Ends before its directory goes.
     running: Running,
-    _dir: TempDir,
+    dir: TempDir,
+    database: Option<String>,
+    workers: usize,
+}
+
+/// A service that was stopped, with all that it needs to start again.
+#[derive(Debug)]
+pub struct Stopped {
+    name: &'static str,
+    key: String,
+    operator: String,
+    workspace: String,
+    dir: TempDir,
+    database: Option<String>,
+    workers: usize,
 }
 
 /// A session on a loadout of one tool.
@@ -39,40 +53,83 @@ pub struct Session {
     pub tool: String,
 }
 
+/// Starts the binary and waits until it says where it listens.
+fn launch(dir: &Path, database: Option<&str>, workers: usize) -> (Running, String) {
+    let data_dir = dir.join("data").display().to_string();
+    let workers = workers.to_string();
+    let mut args =
+        vec!["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir", &data_dir, "--workers", &workers];
+    args.extend(database.iter().flat_map(|url| ["--database-url", url]));
+    let running = Running::start(BINARY, &args, dir);
+    let announced: Value = serde_json::from_str(&running.line).expect("the announcement is JSON");
+    let url = text(&announced, "local_url").trim_end_matches('/').to_owned();
+    (running, url)
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 impl Service {
     /// On `database`, or on `SQLite` in `dir`.
     pub fn start(name: &'static str, dir: TempDir, database: Option<&str>, workers: usize) -> Self {
-        let data_dir = dir.path().join("data").display().to_string();
-        let workers = workers.to_string();
-        let mut args = vec![
-            "serve",
-            "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            &data_dir,
-            "--workers",
-            &workers,
-        ];
-        args.extend(database.iter().flat_map(|url| ["--database-url", url]));
-        let running = Running::start(BINARY, &args, dir.path());
-        let announced: Value = serde_json::from_str(&running.line).expect("the announcement is JSON");
-        let url = text(&announced, "local_url").trim_end_matches('/').to_owned();
-        let founded = bootstrap(dir.path(), &data_dir);
+        let (running, url) = launch(dir.path(), database, workers);
+        let founded = bootstrap(dir.path(), &dir.path().join("data").display().to_string());
         Self {
             name,
             key: text(&founded, "api_key"),
             operator: text(&founded, "operator_key"),
             workspace: text(&founded, "workspace_id"),
             url,
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client: client(),
             running,
-            _dir: dir,
+            dir,
+            database: database.map(str::to_owned),
+            workers,
+        }
+    }
+
+    /// Ends it, as an operator would.
+    pub fn stop(self) -> Stopped {
+        let Self { name, key, operator, workspace, running, dir, database, workers, .. } = self;
+        drop(running);
+        Stopped { name, key, operator, workspace, dir, database, workers }
+    }
+
+    /// How much memory it holds now, in bytes.
+    pub fn resident(&self) -> u64 {
+        self.running.resident()
+    }
+
+    /// Waits until it says that it has caught up with the book.
+    pub async fn ready(&self) {
+        let begun = Instant::now();
+        loop {
+            let answer = self.client.get(format!("{}/readyz", self.url)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120), "it doesn't get ready");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     pub fn pin(&self, cores: Cores) {
         self.running.pin(cores);
+    }
+
+    /// The first page of the list of sessions, as its owner asks for it.
+    pub fn listing(&self) -> Request {
+        Request::get(&self.path("/sessions?limit=50"), &self.key)
+    }
+
+    /// Asks as the operator.
+    pub async fn operate(&self, method: reqwest::Method, path: &str) -> (u16, Value) {
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.operator);
+        let response = request.header("content-type", "application/json").body("{}").send().await;
+        let response = response.expect("the service answers");
+        let (status, answer) = (response.status().as_u16(), response.text().await.unwrap());
+        (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
     }
 
     /// Registers a tool server and opens a session on `tool` of it.
@@ -86,6 +143,12 @@ impl Service {
         let session = self.post("/sessions", json!({ "loadout_id": text(&loadout, "id") })).await;
         let (id, url, token) = (text(&session, "id"), text(&session, "url"), text(&session, "token"));
         Session { id, url, token, tool: text(&loadout["tools"][0], "name") }
+    }
+
+    /// Calls the session's tool once; its outcome is in the book when the service has stopped.
+    pub async fn call(&self, session: &Session) {
+        let path = format!("/sessions/{}/tool-calls", session.id);
+        self.post(&path, json!({ "tool": session.tool, "arguments": { "text": "hello" } })).await;
     }
 
     /// The question whether that session may call its tool, to be recorded or only answered.
@@ -123,7 +186,7 @@ impl Service {
             if read.all(|one| one["position"].as_u64() > Some(position)) {
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < Duration::from_secs(300), "the read models don't catch up: {answer}");
+            assert!(begun.elapsed() < Duration::from_secs(900), "the read models don't catch up: {answer}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -139,6 +202,20 @@ impl Service {
         let (status, answer) = (response.status(), response.text().await.unwrap());
         assert!(status.is_success(), "{rest}: {status}: {answer}");
         serde_json::from_str(&answer).expect("the answer is JSON")
+    }
+}
+
+impl Stopped {
+    /// Starts it again, and says how long that took until it had caught up with the book.
+    pub async fn start(self) -> (Service, Duration) {
+        let Self { name, key, operator, workspace, dir, database, workers } = self;
+        let begun = Instant::now();
+        let (running, url) = launch(dir.path(), database.as_deref(), workers);
+        let client = client();
+        let service =
+            Service { name, key, operator, url, workspace, client, running, dir, database, workers };
+        service.ready().await;
+        (service, begun.elapsed())
     }
 }
 

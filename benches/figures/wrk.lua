@@ -10,7 +10,8 @@ function init(args)
     local file = assert(io.open(args[2], "rb"))
     wrk.body = file:read("*a")
     file:close()
-    wrk.method = "POST"
+    -- Nothing to say is a question.
+    wrk.method = wrk.body == "" and "GET" or "POST"
 end
 
 function done(summary, latency)

@@ -42,20 +42,23 @@ impl Request {
         Self { url: url.to_owned(), headers, body: body.to_owned(), files }
     }
 
+    /// A question that changes nothing: `GET`, without a body.
+    pub fn get(url: &str, bearer: &str) -> Self {
+        Self::new(url, Some(bearer), &[], "")
+    }
+
     /// Sends it once, past `wrk`; the status and the whole answer.
     pub async fn send(&self) -> (u16, String) {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = self
-            .headers
-            .iter()
-            .fold(client.post(&self.url), |request, (name, value)| request.header(name, value));
+        let request = if self.body.is_empty() { client.get(&self.url) } else { client.post(&self.url) };
+        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let response = request.body(self.body.clone()).send().await.expect("somebody answers");
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// Repeats it. Every answer has to be a 2xx, and none may be missing.
     pub fn repeat(&self, connections: u32, seconds: u64, cores: Cores) -> Sample {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/first_light/wrk.lua");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/figures/wrk.lua");
         let output = Command::new("taskset")
             .args(["--cpu-list", cores.list(), "wrk", "--latency", "--threads", "1", "--timeout", "10s"])
             .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])

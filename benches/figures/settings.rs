@@ -9,7 +9,11 @@ pub struct Settings {
     pub rounds: usize,
     /// The day, for the record (`BENCH_DATE`); without one, nothing is written down.
     pub date: Option<String>,
-    /// Only the parts whose name has this in it (`BENCH_ONLY`).
+    /// So many events are rebuilt from, and started on (`BENCH_EVENTS`).
+    pub events: u64,
+    /// So many events lie behind the appends of a grown book (`BENCH_GROWTH`).
+    pub growth: u64,
+    /// Only the parts of these names (`BENCH_ONLY`).
     pub only: Option<String>,
 }
 
@@ -20,13 +24,17 @@ impl Settings {
         Self {
             seconds: number("BENCH_SECONDS").unwrap_or(5).clamp(1, 60),
             rounds: usize::try_from(number("BENCH_ROUNDS").unwrap_or(3)).unwrap().clamp(1, 20),
+            events: number("BENCH_EVENTS").unwrap_or(1_000_000).clamp(1_000, 100_000_000),
+            growth: number("BENCH_GROWTH").unwrap_or(20_000_000).clamp(1_000, 1_000_000_000),
             date: get("BENCH_DATE"),
             only: get("BENCH_ONLY"),
         }
     }
 
-    pub fn wants(&self, part: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.split(',').any(|only| part.contains(only)))
+    /// Is any of these parts to be measured?
+    pub fn wants(&self, parts: &[&str]) -> bool {
+        let only = self.only.as_deref();
+        only.is_none_or(|only| only.split(',').any(|only| parts.contains(&only.trim())))
     }
 }
 

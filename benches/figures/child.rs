@@ -41,6 +41,14 @@ impl Running {
         Self { child, line: line.trim().to_owned() }
     }
 
+    /// How much memory it holds now, in bytes (`VmRSS`).
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.expect("the kernel says how much") * 1024
+    }
+
     /// From now on it may run on these cores only.
     pub fn pin(&self, cores: Cores) {
         let pid = self.child.id().to_string();
