@@ -1,6 +1,6 @@
 //! The same appends with millions of events behind them, in turns with a young book.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tollbook_journal::Database;
@@ -56,22 +56,30 @@ pub async fn beside_a_snapshot(
     let url = copy(server, book, "held");
     let appends = Appends::prepare(Database::connect(&url.parse().unwrap()).await.unwrap(), row).await;
     let callers = CALLERS[1];
-    let alone = Series(vec![appends.run(callers, settings.seconds).await]);
+    let mut alone = Series::default();
+    for _ in 0..settings.rounds {
+        alone.0.push(appends.run(callers, settings.seconds).await);
+    }
     let mut reader = PgConnection::connect(&url).await.unwrap();
     reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events").await.unwrap();
-    let slices = SNAPSHOT.as_secs() / settings.seconds;
-    for _ in 1..slices {
-        appends.run(callers, settings.seconds).await;
+    let opened = Instant::now();
+    let mut beside = Vec::new();
+    while opened.elapsed() < SNAPSHOT || beside.len() < settings.rounds {
+        beside.push(appends.run(callers, settings.seconds).await);
     }
-    let last = Series(vec![appends.run(callers, settings.seconds).await]);
-    let open: bool =
-        sqlx::query_scalar("SELECT count(*) > 0 FROM events").fetch_one(&mut reader).await.unwrap();
-    assert!(open, "the snapshot was open to the end");
+    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&mut reader).await.unwrap();
     reader.execute("ROLLBACK").await.unwrap();
+    let now: i64 = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&mut reader).await.unwrap();
+    assert!(now > seen, "the snapshot was open to the end");
+    for _ in 0..settings.rounds {
+        alone.0.push(appends.run(callers, settings.seconds).await);
+    }
+    let last = Series(beside.split_off(beside.len() - settings.rounds));
 
     report.part("Appends in process while another client keeps a snapshot open for a minute (PostgreSQL)");
-    let what = format!("appends, {callers} callers, the last of {slices} slices");
-    report.add(Figure::rates(&what, &last, &alone, Some(Goal::AtLeast(0.8))));
+    let what = format!("appends, {callers} callers, at the minute's end; before and after it");
+    let ratio = last.rate() / alone.rate();
+    report.add(Figure { result: ratio, ..Figure::rates(&what, &last, &alone, Some(Goal::AtLeast(0.8))) });
     drop(appends);
     server.psql("postgres", "DROP DATABASE held WITH (FORCE)");
 }
