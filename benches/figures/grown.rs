@@ -13,8 +13,8 @@ const ID: &str = "'019ab5c2-7e00-7000-8000-' || lpad(to_hex(%n), 12, '0')";
 pub enum History {
     /// Sessions that live, each with a credential of its own.
     Sessions,
-    /// One session made in ten events; the others are tool calls and their outcomes.
-    Calls,
+    /// One session made in so many events (an even number); the others are tool calls and their outcomes.
+    Calls(u64),
 }
 
 /// Adds `events` to the book in `database`, whose service doesn't run: it has made a session and has recorded one
@@ -48,12 +48,15 @@ fn statement(history: History, done: u64, step: u64) -> String {
     // The number of the event, of its session, and of its call.
     let (kind, session, call) = match history {
         History::Sessions => ("'session.created'".to_owned(), "i".to_owned(), "i"),
-        History::Calls => (
-            "CASE WHEN i % 10 = 0 THEN 'session.created'
-                  WHEN i % 2 = 1 THEN 'session.tool_called' ELSE 'session.tool_call_completed' END"
-                .to_owned(),
+        History::Calls(every) => (
+            format!(
+                "CASE WHEN i % {every} = 0 THEN 'session.created'
+                      WHEN i % 2 = 1 THEN 'session.tool_called' ELSE 'session.tool_call_completed' END"
+            ),
             // A call belongs to some session made before it.
-            "CASE WHEN i % 10 = 0 THEN i ELSE (i::bigint * 7919 % (i / 10 + 1)) * 10 END".to_owned(),
+            format!(
+                "CASE WHEN i % {every} = 0 THEN i ELSE (i::bigint * 7919 % (i / {every} + 1)) * {every} END"
+            ),
             "((i + 1) / 2)",
         ),
     };

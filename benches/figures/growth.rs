@@ -22,7 +22,7 @@ const SNAPSHOT: Duration = Duration::from_secs(60);
 pub async fn measure(server: &Postgres, book: &str, row: &Row, settings: &Settings, report: &mut Report) {
     let grown = copy(server, book, "grown");
     let young = copy(server, book, "young");
-    grown::grow(server, "grown", History::Calls, settings.growth);
+    grown::grow(server, "grown", History::Calls(50), settings.growth);
     let size = server.psql("grown", "SELECT pg_size_pretty(pg_database_size('grown'))");
     let grown = Appends::prepare(Database::connect(&grown.parse().unwrap()).await.unwrap(), row).await;
     let young = Appends::prepare(Database::connect(&young.parse().unwrap()).await.unwrap(), row).await;

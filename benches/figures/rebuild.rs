@@ -17,20 +17,22 @@ const DATABASE: &str = "rebuild";
 const PROJECTION: &str = "/v1/operator/projections/session";
 const READERS: u32 = 4;
 
+/// Of a book in which one of `every` events makes a session.
 pub async fn measure(
     server: &Postgres,
     dir: TempDir,
     upstream: &str,
-    workers: usize,
+    every: u64,
     settings: &Settings,
     report: &mut Report,
 ) {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let url = server.create_database(DATABASE);
     let service = Service::start("PostgreSQL", dir, Some(&url), workers);
     let session = service.session("sample", upstream, "echo").await;
     service.call(&session).await;
     let stopped = service.stop();
-    grown::grow(server, DATABASE, History::Calls, settings.events);
+    grown::grow(server, DATABASE, History::Calls(every), settings.events);
     let (service, _) = stopped.start().await;
     service.settle(settings.events).await;
 
@@ -39,7 +41,10 @@ pub async fn measure(
         copies.0.push(copy(server, settings.events));
         rebuilds.0.push(rebuild(&service, settings.events).await);
     }
-    report.part(format!("Rebuild of the session list from {} events (PostgreSQL)", settings.events));
+    report.part(format!(
+        "Rebuild of the session list from {} events, one in {every} of which makes a session (PostgreSQL)",
+        settings.events
+    ));
     let goal = Some(Goal::AtLeast(0.5));
     report.add(Figure::rates("rebuild, compared and swapped; COPY … TO STDOUT", &rebuilds, &copies, goal));
     let goal = Some(Goal::AtLeast(150_000.0));
