@@ -11,6 +11,7 @@
 //! Deliberately absent: what a call is permitted by, and how its outcome is told.
 
 mod orphans;
+mod outcome;
 mod register;
 mod tenure;
 
@@ -20,14 +21,15 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use tollbook_aggregates::SessionId;
-use tollbook_journal::{Journal, Position};
+use tollbook_aggregates::{SessionEvent, SessionId};
+use tollbook_journal::{Journal, Position, Refused};
 use uuid::Uuid;
 
 use crate::authority::Authority;
-use crate::book::Scribe;
+use crate::book::{Attribution, Scribe};
 use crate::clock::Clock;
 
+pub use outcome::Place;
 use register::Register;
 pub use register::RegisterError;
 pub use tenure::{Tenure, Unsettled};
@@ -99,6 +101,20 @@ impl Replica {
         self.inner.beat_now.notify_one();
         let longer = beats.wait_for(|_| self.tenure().until() > than);
         tokio::time::timeout(within, longer).await.is_ok_and(|beat| beat.is_ok())
+    }
+
+    /// Writes how a call of ours ended.
+    ///
+    /// # Errors
+    /// [`Refused::Expired`] when its tenure is over, or is longer than it was known to be a moment ago.
+    pub async fn write_outcome(
+        &self,
+        call: &Unsettled,
+        of: Place,
+        event: &SessionEvent,
+        attribution: &Attribution,
+    ) -> Result<(), Refused> {
+        self.inner.write_outcome(call.tenure(), of, event, attribution).await
     }
 
     /// Does the book have an outcome of this call? Asked when an append of one had no answer. Says no

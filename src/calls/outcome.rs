@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollbook_aggregates::{CallOutcome, Session, SessionEvent, SessionId, WorkspaceId};
-use tollbook_journal::{Append, Expected, Position, Refused};
+use tollbook_aggregates::{CallOutcome, SessionEvent, SessionId, WorkspaceId};
+use tollbook_journal::{Position, Refused};
 
 use super::Calls;
-use crate::book::{Attribution, ComposeError, Draft};
-use crate::replicas::Unsettled;
+use crate::book::Attribution;
+use crate::replicas::{Place, Unsettled};
 
 /// How long apart an outcome is tried while the book can't be written, at first and at most.
 const APART: Duration = Duration::from_millis(250);
@@ -36,12 +36,13 @@ impl Calls {
     /// Writes it once, however long the book can't be written, unless another has closed the call.
     async fn keep_trying(&self, ending: Ending, event: SessionEvent) {
         let session = ending.session;
+        let of = Place { workspace_id: ending.workspace.0, session_id: session };
         let mut attempt = 0;
         loop {
             attempt += 1;
             let tenure = ending.unsettled.tenure();
             let until = tenure.until();
-            match self.write_outcome(&ending, &event).await {
+            match self.replica.write_outcome(&ending.unsettled, of, &event, &ending.attribution).await {
                 Ok(()) => return ending.unsettled.settled(),
                 Err(Refused::Expired) if tenure.has_ended() => {
                     tracing::warn!(%session, "the outcome of a call came too late: another replica closed it");
@@ -69,23 +70,5 @@ impl Calls {
                 }
             }
         }
-    }
-
-    async fn write_outcome(&self, ending: &Ending, event: &SessionEvent) -> Result<(), Refused> {
-        let invalid = |error: ComposeError| Refused::Invalid(error.to_string());
-        let tenure = ending.unsettled.tenure();
-        let events = std::slice::from_ref(event);
-        let draft = Draft::new::<Session>(ending.workspace.0, ending.session.0, Expected::Any, events);
-        let scribe = self.scribe.in_the_name_of(tenure.incarnation());
-        let write = scribe.compose(draft.map_err(invalid)?, &ending.attribution).await.map_err(invalid)?;
-        let append = Append {
-            writes: vec![write],
-            fence: None,
-            // From then on another may say what became of the call.
-            not_after: Some(tenure.until()),
-            idempotency: None,
-            budget: None,
-        };
-        self.journal.append(append).await.map(drop)
     }
 }

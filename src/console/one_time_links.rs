@@ -52,7 +52,8 @@ struct OfferPage {
 #[template(path = "key.html")]
 struct KeyPage {
     frame: Frame,
-    key: String,
+    /// The key.
+    secret: String,
 }
 
 #[derive(Template)]
@@ -61,7 +62,8 @@ struct FoundedPage {
     frame: Frame,
     name: String,
     workspace: String,
-    operator_key: String,
+    /// The operator's credential.
+    secret: String,
 }
 
 #[route("/otl/{id}", method = "GET", method = "HEAD")]
@@ -127,7 +129,7 @@ async fn redeem(
     let redeemed = counted(&app, address, links::redeem(&app, &redeeming)).await?;
     if let Some(key) = redeemed.api_key {
         let frame = Frame::new("Your new key", &posted.visitor);
-        return html(answer(StatusCode::OK), &KeyPage { frame, key: key.credential.expose().to_owned() });
+        return html(answer(StatusCode::OK), &KeyPage { frame, secret: key.credential.expose().to_owned() });
     }
     let builder = see_other("/");
     Ok(match redeemed.sign_in {
@@ -150,7 +152,7 @@ async fn found(
         frame: Frame::bare("Your workspace"),
         name: name.to_owned(),
         workspace: workspace.to_owned(),
-        operator_key: founded.operator_key.expose().to_owned(),
+        secret: founded.operator_key.expose().to_owned(),
     };
     html(welcome(app, &founded.sign_in, answer(StatusCode::OK)), &page)
 }

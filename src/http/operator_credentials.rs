@@ -19,13 +19,13 @@ use super::cursor::Paging;
 use super::refusals::{ReadRefusals, WriteRefusals};
 use super::time::Time;
 use super::views::{self, Texts};
-use super::words::{Nothing, Revoked, Rotating};
+use super::words::{Nothing, Revoked, Rotating, rotated};
 use super::written::{Page, Written, object, written};
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
 use crate::book::Draft;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::Clock;
 use crate::commands::Plan;
 use crate::credential::{Credential, Kind};
 use crate::problem::Problem;
@@ -192,12 +192,7 @@ async fn rotate(
         let verifier = key.verifier(&app.pepper);
         let events = live.operator(id).decide(OperatorCommand::Rotate { verifier, former_until, at })?;
         let draft = Draft::new::<Operator>(INSTANCE, id.0, live.expect_operator(id), &events)?;
-        let answer = json!({
-            "id": id,
-            "prefix": key.display_prefix(),
-            "former_until": former_until.map(rfc3339),
-            "key": key.expose(),
-        });
+        let answer = rotated(id.0, &key, former_until);
         Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
     };
     let operation = Operation::ManageOperators;

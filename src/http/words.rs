@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tollbook_aggregates::{Private, Role};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::clock::rfc3339;
+use crate::credential::Credential;
 use crate::problem::Problem;
 
 /// The longest reason that somebody may give, in characters.
@@ -122,6 +125,16 @@ impl Rotating {
         let grace = TimeDelta::seconds(self.grace_seconds.unwrap_or(24 * 60 * 60).into());
         (grace > TimeDelta::zero()).then(|| (at + grace).trunc_subsecs(6))
     }
+}
+
+/// What is told of a credential that has another secret, which is shown this once (`key`).
+pub(super) fn rotated(id: Uuid, key: &Credential, former_until: Option<DateTime<Utc>>) -> Value {
+    json!({
+        "id": id,
+        "prefix": key.display_prefix(),
+        "former_until": former_until.map(rfc3339),
+        "key": key.expose(),
+    })
 }
 
 /// No members at all.

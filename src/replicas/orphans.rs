@@ -6,12 +6,12 @@ use cqrs_es::Aggregate as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use tollbook_aggregates::{CallId, CallOutcome, Event, NotAnEvent, Session, SessionEvent, SessionId};
-use tollbook_journal::{Append, Expected, Filter, Journal, Position, ReadError, Recorded, Refused, Stream};
+use tollbook_journal::{Filter, Journal, Position, ReadError, Recorded, Refused, Stream};
 use uuid::Uuid;
 
 use super::register::{Dead, RegisterError};
-use super::{Inner, Tenure};
-use crate::book::{Attribution, ComposeError, Draft};
+use super::{Inner, Place, Tenure};
+use crate::book::Attribution;
 
 /// How many events are read at once.
 const PAGE: usize = 2_000;
@@ -32,16 +32,7 @@ pub(super) enum OrphanError {
     #[error("position {0}: the stream is not named by a session's id")]
     NoSession(Position),
     #[error(transparent)]
-    Compose(#[from] ComposeError),
-    #[error(transparent)]
     Append(#[from] Refused),
-}
-
-/// Whose call it is.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    workspace_id: Uuid,
-    session_id: SessionId,
 }
 
 #[derive(Deserialize)]
@@ -106,31 +97,12 @@ impl Inner {
         outcome: impl Fn(CallId) -> CallOutcome,
     ) -> Result<(), OrphanError> {
         let outcomes = open.into_iter().map(|(call_id, place)| (place, SessionEvent::from(outcome(call_id))));
-        let writes: Vec<_> =
-            outcomes.map(|(place, event)| self.write_outcome(tenure, place, event)).collect();
-        stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
-    }
-
-    async fn write_outcome(
-        &self,
-        tenure: &Tenure,
-        of: Place,
-        event: SessionEvent,
-    ) -> Result<(), OrphanError> {
-        let Place { workspace_id, session_id } = of;
-        let draft = Draft::new::<Session>(workspace_id, session_id.0, Expected::Any, &[event])?;
-        let scribe = self.scribe.in_the_name_of(tenure.incarnation());
-        let write = scribe.compose(draft, &Attribution::system()).await?;
-        let append = Append {
-            writes: vec![write],
-            fence: None,
-            // Whoever closes another's calls can be taken for dead, too.
-            not_after: Some(tenure.until()),
-            idempotency: None,
-            budget: None,
+        // Whoever closes another's calls can be taken for dead, too: it is written under their own tenure.
+        let write = async |place, event: SessionEvent| {
+            self.write_outcome(tenure, place, &event, &Attribution::system()).await
         };
-        self.journal.append(append).await?;
-        Ok(())
+        let writes: Vec<_> = outcomes.map(|(place, event)| write(place, event)).collect();
+        Ok(stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await?)
     }
 }
 

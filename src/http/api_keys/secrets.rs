@@ -16,7 +16,7 @@ use super::super::one_time_links::{NewLink, maker};
 use super::super::owned;
 use super::super::refusals::WriteRefusals;
 use super::super::time::Time;
-use super::super::words::{Nothing, Rotating};
+use super::super::words::{Nothing, Rotating, rotated};
 use super::super::written::{Written, written};
 use crate::app::App;
 use crate::authn::Authenticated;
@@ -70,12 +70,7 @@ pub(super) async fn rotate(
         let command = ApiKeyCommand::Rotate { verifier: key.verifier(&app.pepper), former_until, at };
         let events = owned::api_key(live, workspace, id)?.decide(command)?;
         let draft = Draft::new::<ApiKey>(workspace.0, id.0, live.expect_api_key(id), &events)?;
-        let answer = json!({
-            "id": id,
-            "prefix": key.display_prefix(),
-            "former_until": former_until.map(rfc3339),
-            "key": key.expose(),
-        });
+        let answer = rotated(id.0, &key, former_until);
         Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
     };
     let (operation, repeatable) = (Operation::RotateApiKey(holder), body.repeatable.as_ref());
