@@ -277,9 +277,7 @@ impl Calls {
         match offered {
             Ok(offered) => Ok(offered),
             Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
-            Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
-                Err(CallRefused::Credential(denial))
-            }
+            Err(denial) if denial.ends_credential() => Err(CallRefused::Credential(denial)),
             Err(denial) => {
                 let position = self.authority.look(Live::next);
                 Err(CallRefused::Denied { denial, position })
@@ -343,9 +341,7 @@ impl Calls {
             }
             match decision {
                 Err(Denial::NotFound) => return Err(CallRefused::UnknownSession),
-                Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired)) => {
-                    return Err(CallRefused::Credential(denial));
-                }
+                Err(denial) if denial.ends_credential() => return Err(CallRefused::Credential(denial)),
                 Err(denial) => return Err(self.deny(question, call_id, &about, denial, fence).await),
                 Ok(permit) => {
                     let (ends, tenure) = (permit.not_after(), self.replica.tenure());

@@ -364,12 +364,8 @@ impl Commands {
         // A key that has lost its right since isn't shown what it did with it.
         let at = self.clock.now();
         let home = self.authority.look(|live| access::home(live, asker, at));
-        if let Err(
-            denial @ (Denial::CredentialRevoked
-            | Denial::CredentialExpired
-            | Denial::AddressRefused
-            | Denial::NotFound),
-        ) = home
+        if let Err(denial) = home
+            && (denial.ends_credential() || matches!(denial, Denial::AddressRefused | Denial::NotFound))
         {
             return Err(Problem::denied(denial, ""));
         }

@@ -240,6 +240,24 @@ impl Problem {
             Denial::CredentialExpired => {
                 Self::unauthorized("credential.expired", "This credential has expired.", true)
             }
+            Denial::SecretReplaced => Self::unauthorized(
+                "credential.revoked",
+                "This secret was ended: its credential has a newer one.",
+                true,
+            )
+            .guided(guidance::denied(denial)),
+            Denial::SecretExpired => Self::unauthorized(
+                "credential.expired",
+                "This secret has expired: its credential has a newer one, and the time for which both worked is over.",
+                true,
+            )
+            .guided(guidance::denied(denial)),
+            Denial::KeyReset => Self::unauthorized(
+                "credential.revoked",
+                "This API key was reset: this secret was ended, and its next one comes by a one-time link.",
+                true,
+            )
+            .guided(guidance::denied(denial)),
             Denial::AddressRefused => forbidden(
                 "credential.address",
                 "This credential, or the one that the session was made with, is not for this address.",

@@ -99,6 +99,12 @@ pub enum Denial {
     CredentialRevoked,
     /// The credential that was presented has expired.
     CredentialExpired,
+    /// The secret that was presented was followed by a newer one of its credential, and has ended.
+    SecretReplaced,
+    /// So was this one, and the time for which both were good is over.
+    SecretExpired,
+    /// The API key that was presented was reset: its next secret comes by a link.
+    KeyReset,
     /// The credential that was presented, or that the session was made with, isn't for this address.
     AddressRefused,
     /// The caller's role doesn't allow it, or their key is narrowed to other operations.
@@ -128,6 +134,34 @@ pub enum Denial {
     ToolChanged,
     /// The session's calls are used up.
     CallsUsedUp,
+}
+
+impl Denial {
+    /// Is it that the caller's own credential, whose right secret they hold, is no longer in force?
+    pub const fn ends_credential(self) -> bool {
+        match self {
+            Self::CredentialRevoked
+            | Self::CredentialExpired
+            | Self::SecretReplaced
+            | Self::SecretExpired
+            | Self::KeyReset => true,
+            Self::NotFound
+            | Self::AddressRefused
+            | Self::RoleTooLow
+            | Self::OutsideNarrowing
+            | Self::SessionRevoked
+            | Self::SessionExpired
+            | Self::MakerCredentialRevoked
+            | Self::MakerCredentialExpired
+            | Self::MakerLostRight
+            | Self::WorkspaceEnded
+            | Self::LoadoutRemoved
+            | Self::NotInLoadout
+            | Self::ToolServerRemoved
+            | Self::ToolChanged
+            | Self::CallsUsedUp => false,
+        }
+    }
 }
 
 /// That a call may be made. Nobody but [`call_tool`] makes one, and it can't be copied.
@@ -485,20 +519,25 @@ fn operator_lives(world: &impl World, asker: Asker, id: OperatorId, at: DateTime
 /// # Errors
 /// Why not.
 pub fn key_stands(world: &impl World, id: ApiKeyId, at: DateTime<Utc>) -> Result<&KeyGrant, Denial> {
-    let grant = match world.api_key(id) {
-        ApiKey::Active(key) => &key.grant,
-        ApiKey::Reset { .. } | ApiKey::Revoked(_) => return Err(Denial::CredentialRevoked),
+    let (grant, is_reset) = match world.api_key(id) {
+        ApiKey::Active(key) => (&key.grant, false),
+        ApiKey::Reset { key, .. } => (&key.grant, true),
+        ApiKey::Revoked(_) => return Err(Denial::CredentialRevoked),
         ApiKey::Absent => return Err(Denial::NotFound),
     };
+    // What ended for good is told first: no link brings that back.
     if ended_in_bulk(world, id, grant) {
         return Err(Denial::CredentialRevoked);
     }
-    if grant.expires_at.is_some_and(|end| at >= end) { Err(Denial::CredentialExpired) } else { Ok(grant) }
+    if grant.expires_at.is_some_and(|end| at >= end) {
+        return Err(Denial::CredentialExpired);
+    }
+    if is_reset { Err(Denial::KeyReset) } else { Ok(grant) }
 }
 
 /// Has the key ended with others: all of its workspace, of its holder, of its label, or with its holder's
 /// membership?
-pub fn ended_in_bulk(world: &impl World, id: ApiKeyId, key: &KeyGrant) -> bool {
+fn ended_in_bulk(world: &impl World, id: ApiKeyId, key: &KeyGrant) -> bool {
     let ended = world.workspace(key.workspace_id).ended();
     ended.is_some_and(|ended| ended.api_key(id, key.user_id, key.epoch))
 }

@@ -10,9 +10,9 @@ use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{Caller, World};
 use tollbook_aggregates::{
     ApiKey, ApiKeyEvent, ApiKeyId, Device, DeviceId, Event, Inline, Instance, LinkEvent, LinkId, Loadout,
-    LoadoutEvent, LoadoutId, OneTimeLink, Operator, OperatorEvent, OperatorId, Role, SecretNumber, Session,
-    SessionEvent, SessionId, SignIn, SignInEvent, SignInGrant, SignInId, ToolServer, ToolServerEvent,
-    ToolServerId, User, UserEvent, UserId, Verifier, Workspace, WorkspaceId,
+    LoadoutEvent, LoadoutId, OneTimeLink, Operator, OperatorEvent, OperatorId, Role, Rotation, SecretNumber,
+    Session, SessionEvent, SessionId, SignIn, SignInEvent, SignInGrant, SignInId, ToolServer,
+    ToolServerEvent, ToolServerId, User, UserEvent, UserId, Verifier, Workspace, WorkspaceId,
 };
 use tollbook_journal::{ControlEvent, Expected, Position};
 use uuid::Uuid;
@@ -348,12 +348,16 @@ impl Live {
                 self.remember(&grant.verifier, Caller::ApiKey(id.into()));
             }
             Event::ApiKey(ApiKeyEvent::Rotated { verifier, .. }) => {
+                let key = self.api_key(id.into()).key();
+                self.forget(key.and_then(|key| forgotten_next(&key.rotation)));
                 self.remember(verifier, Caller::ApiKey(id.into()));
             }
             Event::Operator(OperatorEvent::CredentialCreated { grant, .. }) => {
                 self.remember(&grant.verifier, Caller::Operator(id.into()));
             }
             Event::Operator(OperatorEvent::CredentialRotated { verifier, .. }) => {
+                let credential = self.operator(id.into()).credential();
+                self.forget(credential.and_then(|credential| forgotten_next(&credential.rotation)));
                 self.remember(verifier, Caller::Operator(id.into()));
             }
             Event::SignIn(SignInEvent::Created { grant, .. }) => {
@@ -384,6 +388,17 @@ impl Live {
     fn remember(&mut self, verifier: &Verifier, caller: Caller) {
         self.callers.insert(verifier.credential_id, caller);
     }
+
+    fn forget(&mut self, credential_id: Option<Inline<12>>) {
+        if let Some(id) = credential_id {
+            self.callers.remove(&id);
+        }
+    }
+}
+
+/// The secret that nobody is told about any more once there is another one.
+fn forgotten_next(rotation: &Rotation) -> Option<Inline<12>> {
+    rotation.forgets_next().map(|verifier| verifier.credential_id)
 }
 
 fn decode(recorded: &ControlEvent<'_>) -> Result<(Event, Uuid), FollowError> {

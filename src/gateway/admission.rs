@@ -22,7 +22,7 @@ pub(super) async fn caller(request: &HttpRequest) -> Result<Asker, Problem> {
 pub(super) async fn admit(app: &App, caller: Asker, session: SessionId) -> Result<(), Problem> {
     match standing(app, caller, session).await? {
         Err(Denial::NotFound) => Err(Problem::not_found("session")),
-        Err(denial @ (Denial::CredentialRevoked | Denial::CredentialExpired | Denial::AddressRefused)) => {
+        Err(denial) if denial.ends_credential() || denial == Denial::AddressRefused => {
             Err(Problem::denied(denial, SCOPE))
         }
         Ok(()) | Err(_) => Ok(()),

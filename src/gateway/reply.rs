@@ -108,6 +108,9 @@ fn denied(id: &Id, tool: &str, denial: Denial, position: Position) -> Result<Htt
         Denial::NotFound
         | Denial::CredentialRevoked
         | Denial::CredentialExpired
+        | Denial::SecretReplaced
+        | Denial::SecretExpired
+        | Denial::KeyReset
         | Denial::AddressRefused
         | Denial::RoleTooLow
         | Denial::OutsideNarrowing

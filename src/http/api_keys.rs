@@ -151,9 +151,7 @@ impl Status {
             // As yet, this replica's state may not know the key.
             (Ok(_), _) | (Err(_), ApiKey::Absent) => Self::Active,
             (Err(Denial::CredentialExpired), _) => Self::Expired,
-            (Err(_), ApiKey::Reset { key, .. }) if !access::ended_in_bulk(live, row.id, &key.grant) => {
-                Self::Reset
-            }
+            (Err(Denial::KeyReset), _) => Self::Reset,
             (Err(_), _) => Self::Revoked,
         }
     }

@@ -114,10 +114,9 @@ async fn check(
 ) -> Result<Option<Denial>, Problem> {
     match app.calls.check(caller.0, session, tool).await {
         Ok(()) => Ok(None),
-        Err(CallRefused::Denied {
-            denial: denial @ (Denial::CredentialRevoked | Denial::CredentialExpired),
-            ..
-        }) => Err(problems::call_refused(CallRefused::Credential(denial))),
+        Err(CallRefused::Denied { denial, .. }) if denial.ends_credential() => {
+            Err(problems::call_refused(CallRefused::Credential(denial)))
+        }
         Err(CallRefused::Denied { denial, .. }) => Ok(Some(denial)),
         Err(refused) => Err(problems::call_refused(refused)),
     }

@@ -100,6 +100,14 @@ pub(super) fn denied(denial: Denial) -> Remediation {
             "Sign in with a key that reaches them; an owner or an admin of the workspace can say which does.",
             SIGN_IN,
         ),
+        Denial::SecretReplaced | Denial::SecretExpired => with_command(
+            "It was rotated, or reset and its link redeemed: sign in with its newer secret, which whoever did that was shown. If that is lost, make a new key with another one of yours, or ask an admin of the workspace to reset this one; an operator's, another operator.",
+            SIGN_IN,
+        ),
+        Denial::KeyReset => with_command(
+            "Ask the admin who reset it for the link, which shows the new secret once; it is good for 15 minutes, and they can make another. Then sign in with that secret.",
+            SIGN_IN,
+        ),
         Denial::NotFound | Denial::CredentialRevoked | Denial::CredentialExpired | Denial::RoleTooLow => {
             credential("")
         }

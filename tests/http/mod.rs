@@ -3,7 +3,7 @@
 mod api_keys;
 mod audit;
 mod authorize;
-mod given;
+pub mod given;
 mod loadouts;
 mod malformed;
 mod operations;

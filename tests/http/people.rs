@@ -155,15 +155,23 @@ async fn rotated_key_is_the_same_key_with_both_secrets_for_a_while(house: TestHo
     let read = house.get(&read, &second).await.expect(200);
     assert!(second.starts_with(&text(&read["prefix"])) && read["status"] == "active");
     house.app.clock.set_ahead(chrono::TimeDelta::hours(25));
-    let late = house.get(&house.path(""), &first).await;
-    assert_eq!(late.problem(401), "credential.expired");
+    told_of_a_newer_secret(house.get(&house.path(""), &first).await, "credential.expired");
     assert!(works(&house, &second).await);
     house.app.clock.set_ahead(chrono::TimeDelta::zero());
     let third = text(&house.post(&rotate, &second, json!({ "grace_seconds": 0 })).await.expect(200)["key"]);
-    assert!(!works(&house, &second).await && works(&house, &third).await);
+    assert!(works(&house, &third).await);
+    for ended in [&first, &second] {
+        told_of_a_newer_secret(house.get(&house.path(""), ended).await, "credential.revoked");
+    }
     let admin = member(&house, Role::Admin).await;
     assert_eq!(house.post(&rotate, &admin.key, json!({})).await.problem(403), "insufficient_scope");
     house.post(&rotate, &third, json!({ "grace_seconds": 8 * 86_400 })).await.problem(400);
+}
+
+/// Who comes with a right secret that was followed by another.
+fn told_of_a_newer_secret(answer: Answer, code: &str) {
+    assert!(text(&answer.body["remediation"]["action"]).contains("newer secret"), "{:#}", answer.body);
+    assert_eq!(answer.problem(401), code);
 }
 
 async fn reset_ends_the_secret_at_once_and_answers_with_a_link(house: TestHouse) {
@@ -171,7 +179,9 @@ async fn reset_ends_the_secret_at_once_and_answers_with_a_link(house: TestHouse)
     let reset = house.path(&format!("/api-keys/{}/reset", mia.key_id));
     let made = house.post(&reset, &house.key, json!({})).await.expect(201);
     assert!(text(&made["one_time_url"]).contains("/otl/") && made["expires_at"].is_string());
-    assert_eq!(house.get(&house.path(""), &mia.key).await.problem(401), "credential.revoked");
+    let refused = house.get(&house.path(""), &mia.key).await;
+    assert!(text(&refused.body["remediation"]["action"]).contains("Ask the admin who reset it for the link"));
+    assert_eq!(refused.problem(401), "credential.revoked");
     let read = house.path(&format!("/api-keys/{}?min_position={}", mia.key_id, made["position"]));
     assert_eq!(house.get(&read, &house.key).await.expect(200)["status"], "reset");
     let admin = member(&house, Role::Admin).await;
@@ -214,7 +224,7 @@ async fn last_operator_credential_stays(house: TestHouse) {
     let rotated =
         house.post(&format!("{credentials}/{id}/rotate"), &key, json!({ "grace_seconds": 0 })).await;
     let rotated = text(&rotated.expect(200)["key"]);
-    house.get(credentials, &key).await.problem(401);
+    told_of_a_newer_secret(house.get(credentials, &key).await, "credential.revoked");
     let revoke = |id: &str| format!("{credentials}/{id}/revoke");
     house.post(&revoke(&text(&first["id"])), &rotated, json!({})).await.expect(200);
     assert_eq!(house.get(credentials, &house.operator).await.problem(401), "credential.revoked");

@@ -3,14 +3,17 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use reqwest::Method;
 use serde_json::json;
 use tollbook::clock::Clock;
+use tollbook_aggregates::Role;
 use tollbook_testkit::node::Upstream;
 
 use super::super::figures::{ms, percentile, print};
 use super::super::load::Door;
 use super::{api_key, face, present, unknown, with_another_secret};
 use crate::house::TestHouse;
+use crate::http::given::member;
 use tollbook::credential::Kind;
 
 /// Recorded decisions at once; reads from memory within a second.
@@ -104,8 +107,26 @@ async fn expired_key_is_told_so_with_what_to_do_and_a_guess_is_not() {
     let (id, revoked) = api_key(&house, &[]).await;
     assert_eq!(present(&house, &expiring).await.status.as_u16(), 200);
     house.post(&house.path(&format!("/api-keys/{id}/revoke")), &house.key, json!({})).await.expect(200);
+    let (rotated, reset) = (api_key(&house, &[]).await, api_key(&house, &[]).await);
+    let (lost, member) = (api_key(&house, &[("device_label", json!("lost"))]).await, leaver(&house).await);
+    let at_once = json!({ "grace_seconds": 0 });
+    // Twice: also the one before the last is told.
+    for _ in 0..2 {
+        let rotate = house.path(&format!("/api-keys/{}/rotate", rotated.0));
+        house.post(&rotate, &house.key, at_once.clone()).await.expect(200);
+    }
+    house.post(&house.path(&format!("/api-keys/{}/reset", reset.0)), &house.key, json!({})).await.expect(201);
+    let in_bulk = json!({ "device_label": "lost" });
+    house.post(&house.path("/api-keys/revoke"), &house.key, in_bulk).await.expect(200);
     house.app.clock.set_ahead(TimeDelta::minutes(31));
-    for (credential, code) in [(&expiring, "credential.expired"), (&revoked, "credential.revoked")] {
+    for (credential, code) in [
+        (&expiring, "credential.expired"),
+        (&revoked, "credential.revoked"),
+        (&rotated.1, "credential.revoked"),
+        (&reset.1, "credential.revoked"),
+        (&lost.1, "credential.revoked"),
+        (&member, "credential.revoked"),
+    ] {
         let told = present(&house, credential).await;
         assert_eq!(told.status.as_u16(), 401, "{}", told.text);
         let body = told.json();
@@ -117,6 +138,14 @@ async fn expired_key_is_told_so_with_what_to_do_and_a_guess_is_not() {
         assert_eq!(face(&guessed), face(&present(&house, &unknown(&house, Kind::ApiKey)).await));
     }
     house.stop().await;
+}
+
+/// The key of somebody who was a member.
+async fn leaver(house: &TestHouse) -> String {
+    let member = member(house, Role::Member).await;
+    let path = house.path(&format!("/members/{}", member.user_id));
+    house.ask(Method::DELETE, &path, &house.key, None, &[]).await.expect(200);
+    member.key
 }
 
 /// A session's token calls tools, and nothing else.

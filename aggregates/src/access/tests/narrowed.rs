@@ -1,7 +1,7 @@
 //! Keys that are narrowed, rotated, reset and ended in bulk, and what hangs on them.
 
 use super::*;
-use crate::{Former, SecretNumber, WhichKeys, WorkspaceEvent};
+use crate::{SecretNumber, WhichKeys, WorkspaceEvent};
 use cqrs_es::Aggregate as _;
 
 fn narrowed(narrowing: Narrowing) -> Small {
@@ -97,12 +97,11 @@ fn no_key_makes_one_that_is_wider_or_lasts_longer() {
 #[test]
 fn both_secrets_work_in_the_grace_period_and_then_the_new_one() {
     let mut small = Small::new();
-    let former = Former { verifier: verifier(), until: hours(1) };
-    let rotation = Rotation { newest: SecretNumber(1), former: Some(Box::new(former)) };
+    let rotation = Rotation::default().followed(verifier(), Some(hours(1)));
     small.keys.insert(id(1), ApiKey::Active(Key { grant: key(ADA, Role::Owner, None), rotation }));
     let ask = |number, at| may(&small, with_secret(number), Some(id(1)), Operation::ReadWorkspace, at);
     assert!(ask(0, noon()).is_ok() && ask(1, noon()).is_ok());
-    assert_eq!(ask(0, hours(1)), Err(Denial::CredentialExpired));
+    assert_eq!(ask(0, hours(1)), Err(Denial::SecretExpired));
     assert!(ask(1, hours(1)).is_ok());
     assert_eq!(credential_ends(&small, with_secret(0)), Some(hours(1)));
     assert_eq!(credential_ends(&small, with_secret(1)), None);
@@ -118,11 +117,24 @@ fn sessions_live_on_through_rotation_and_not_while_a_reset_is_open() {
     let ApiKey::Active(key) = small.api_key(id(1)).clone() else { unreachable!() };
     small.keys.insert(id(1), ApiKey::Reset { key: key.clone(), link_id: id(3) });
     small.refuses(Denial::MakerCredentialRevoked);
-    assert_eq!(read(&small, with_secret(0)), Err(Denial::CredentialRevoked));
-    let rotation = Rotation { newest: SecretNumber(1), former: None };
+    assert_eq!(read(&small, with_secret(0)), Err(Denial::KeyReset));
+    let rotation = Rotation::default().followed(verifier(), None);
     small.keys.insert(id(1), ApiKey::Active(Key { rotation, ..key }));
     small.permits();
-    assert_eq!(read(&small, with_secret(0)), Err(Denial::CredentialRevoked), "the old secret stays ended");
+    assert_eq!(read(&small, with_secret(0)), Err(Denial::SecretReplaced), "the old secret stays ended");
+}
+
+#[test]
+fn nobody_is_sent_for_a_link_that_could_not_bring_the_key_back() {
+    let mut small = Small::new();
+    let reset = |grant| ApiKey::Reset { key: Key { grant, rotation: Rotation::default() }, link_id: id(3) };
+    small.keys.insert(id(1), reset(key(ADA, Role::Owner, Some(hours(1)))));
+    assert_eq!(read(&small, by_key(1)), Err(Denial::KeyReset));
+    let ask = |small: &Small| may(small, by_key(1), Some(id(1)), Operation::ReadWorkspace, hours(1));
+    assert_eq!(ask(&small), Err(Denial::CredentialExpired));
+    small.workspaces.get_mut(&id(1)).unwrap().apply(WorkspaceEvent::MemberRemoved { user_id: id(ADA) });
+    assert_eq!(read(&small, by_key(1)), Err(Denial::CredentialRevoked));
+    assert_eq!(ask(&small), Err(Denial::CredentialRevoked));
 }
 
 #[test]
