@@ -45,33 +45,30 @@ impl FromRequest for Authenticated {
             let (Some(app), Some(address)) = (app, address) else { return Err(Problem::internal()) };
             // Before anything is computed or looked up for an address that does nothing but fail.
             app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
-            let asker = match presented {
-                Ok(credential) => authenticate(&app.authority, &app.pepper, &credential).await,
-                Err(problem) => Err(problem),
-            };
-            let asker = asker.inspect_err(|problem| count(&app, address, problem))?;
+            let asker = authenticate(&app.authority, &app.pepper, &presented?).await?;
             app.allowances.admit(subject(&app, asker.caller)).map_err(Problem::too_many)?;
             Ok(Self(Asker { address: Some(address), ..asker }))
         })
     }
 }
 
-/// Counts a refusal for the book; and, where a credential was tried that is none, against its address. That
-/// there was none costs nothing: clients ask so to learn what they need.
-fn count(app: &App, address: IpAddr, problem: &Problem) {
-    let how = match problem.code.as_str() {
-        "credential.missing" => AuthenticationFailure::Missing,
-        "credential.malformed" | "credential.scheme" => AuthenticationFailure::Malformed,
-        "credential.in_query" => AuthenticationFailure::InQuery,
-        "credential.twice" => AuthenticationFailure::Twice,
-        "credential.unknown" => AuthenticationFailure::Unknown,
-        // Ours: the book can't be read.
-        _ => return,
-    };
-    if how != AuthenticationFailure::Missing {
-        app.allowances.refused(address);
+/// Counts a request that was answered with a refusal of its credential, for the book; once each, around all
+/// routes, wherever it was refused. A cookie of the console isn't one: that it ends is the ordinary course, and
+/// leads to the page that says how to sign in.
+///
+/// What can be a guess counts against its address, too, which is turned away if it goes on. Not so that nothing
+/// was sent: clients ask so to learn what they need. Nor the right secret of a credential that has ended: nobody
+/// guesses that, the load that it makes is bounded by the credential's own limit, and one forgotten script must
+/// not lock its whole office out.
+pub fn count(app: &App, address: IpAddr, failure: AuthenticationFailure) {
+    use AuthenticationFailure as Failure;
+    match failure {
+        Failure::Malformed | Failure::InQuery | Failure::Twice | Failure::Unknown | Failure::Link => {
+            app.allowances.refused(address);
+        }
+        Failure::Missing | Failure::Revoked | Failure::Expired | Failure::Address => {}
     }
-    app.strangers.refused(address, how);
+    app.strangers.refused(address, failure);
 }
 
 /// Whose allowances a caller takes from.
@@ -111,6 +108,7 @@ pub async fn authenticate(
     }
     authority.look(|live| verify(live, pepper, credential, &digest)).ok_or_else(|| {
         Problem::unauthorized("credential.unknown", "This credential is not known here.", true)
+            .failing(AuthenticationFailure::Unknown)
     })
 }
 
@@ -164,9 +162,11 @@ fn bearer(headers: &HeaderMap) -> Result<Credential, Problem> {
             "This needs `Authorization: Bearer` and a credential.",
             false,
         )
+        .failing(AuthenticationFailure::Missing)
     })?;
     if values.next().is_some() {
-        return Err(Problem::bad_request("credential.twice", "There are two `Authorization` headers."));
+        let problem = Problem::bad_request("credential.twice", "There are two `Authorization` headers.");
+        return Err(problem.failing(AuthenticationFailure::Twice));
     }
     let text = value.to_str().ok().and_then(|text| {
         let (scheme, rest) = text.split_once(' ')?;
@@ -178,10 +178,11 @@ fn bearer(headers: &HeaderMap) -> Result<Credential, Problem> {
             "The `Authorization` header must be `Bearer` and a credential.",
             true,
         )
+        .failing(AuthenticationFailure::Malformed)
     })?;
     Credential::parse(text).map_err(|_| {
         let detail = "The credential is malformed: it was mistyped, cut short, or is not one of ours.";
-        Problem::unauthorized("credential.malformed", detail, true)
+        Problem::unauthorized("credential.malformed", detail, true).failing(AuthenticationFailure::Malformed)
     })
 }
 
@@ -192,6 +193,6 @@ fn credential_in_query(query: &str) -> Option<Problem> {
     (ours || named).then(|| {
         let detail =
             "A credential must not stand in a URL: it is compromised now; revoke it and send it as a header.";
-        Problem::bad_request("credential.in_query", detail)
+        Problem::bad_request("credential.in_query", detail).failing(AuthenticationFailure::InQuery)
     })
 }

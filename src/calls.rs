@@ -67,13 +67,13 @@ pub struct Question {
 /// Why a call isn't made.
 #[derive(Debug, thiserror::Error)]
 pub enum CallRefused {
-    /// The decision was no, and it is recorded.
+    /// The decision was no.
     #[error("denied: {denial:?}")]
     Denied {
         /// Why.
         denial: Denial,
-        /// Where it stands in the book.
-        position: Position,
+        /// Where it stands in the book; nowhere, if nobody asked for a call to be decided.
+        position: Option<Position>,
     },
     /// To strangers there is no such session. Not recorded: strangers can't fill the book.
     #[error("no such session")]
@@ -208,22 +208,21 @@ impl Calls {
         let at = self.clock.now();
         let look = || {
             self.authority.look(|live| {
-                let permit = access::call_tool(live, caller, session, tool, at);
-                (permit.map(|permit| permit.max_calls()), live.next())
+                access::call_tool(live, caller, session, tool, at).map(|permit| permit.max_calls())
             })
         };
-        let (mut decision, mut next) = look();
+        let mut decision = look();
         if decision == Err(Denial::NotFound) {
             // It may be younger than this replica's state, or have ended long ago.
             self.authority.acquaint(session, CATCH_UP).await.map_err(not_caught_up)?;
-            (decision, next) = look();
+            decision = look();
         }
         match decision {
             Ok(None) => Ok(()),
             Ok(Some(total)) if self.used(session).await? < total => Ok(()),
-            Ok(Some(_)) => Err(CallRefused::Denied { denial: Denial::CallsUsedUp, position: next }),
+            Ok(Some(_)) => Err(CallRefused::Denied { denial: Denial::CallsUsedUp, position: None }),
             Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
-            Err(denial) => Err(CallRefused::Denied { denial, position: next }),
+            Err(denial) => Err(CallRefused::Denied { denial, position: None }),
         }
     }
 
@@ -278,10 +277,7 @@ impl Calls {
             Ok(offered) => Ok(offered),
             Err(Denial::NotFound) => Err(CallRefused::UnknownSession),
             Err(denial) if denial.ends_credential() => Err(CallRefused::Credential(denial)),
-            Err(denial) => {
-                let position = self.authority.look(Live::next);
-                Err(CallRefused::Denied { denial, position })
-            }
+            Err(denial) => Err(CallRefused::Denied { denial, position: None }),
         }
     }
 
@@ -435,7 +431,7 @@ impl Calls {
             budget: None,
         };
         match self.journal.append(append).await {
-            Ok(appended) => CallRefused::Denied { denial, position: appended.first },
+            Ok(appended) => CallRefused::Denied { denial, position: Some(appended.first) },
             Err(error) => refused(error),
         }
     }

@@ -37,11 +37,13 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
+use tollbook_aggregates::AuthenticationFailure;
 use tollbook_journal::Position;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::authn;
 use crate::clock::Clock;
 use crate::problem::{Problem, REQUEST_ID};
 
@@ -93,7 +95,8 @@ fn no_route(method: &str, path: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "route.unknown", "No such route", detail)
 }
 
-/// Around every request: gives it an id, and makes a problem of whatever refusal isn't one yet.
+/// Around every request: gives it an id, makes a problem of whatever refusal isn't one yet, and has refused
+/// credentials counted.
 ///
 /// # Errors
 /// Never: errors become answers here.
@@ -107,21 +110,26 @@ pub async fn edge(
     let open = app.as_ref().map(|app| app.calls.open().token());
     REQUEST_ID
         .scope(id.clone(), async move {
-            let refused = app.as_ref().and_then(|app| {
+            let from = app.as_ref().map(|app| {
                 let address = app.allowances.client(request.peer_addr(), request.headers());
-                app.allowances.request(address).err()
+                (app, address)
             });
+            let refused = from.and_then(|(app, address)| app.allowances.request(address).err());
             let mut response = match refused {
                 Some(limit) => request.into_response(Problem::too_many(limit).error_response()),
                 None => next.call(request).await?.map_into_boxed_body(),
             };
+            let failure = response.response().extensions().get::<AuthenticationFailure>().copied();
+            if let (Some((app, address)), Some(failure)) = (from, failure) {
+                authn::count(app, address, failure);
+            }
             if let Some(problem) = refusal(response.response(), method.as_str(), &path) {
                 response = response.into_response(problem.error_response());
             }
             if let Ok(value) = HeaderValue::from_str(&id) {
                 response.headers_mut().insert(REQUEST, value);
             }
-            if app.is_some_and(|app| app.draining.is_cancelled()) {
+            if app.as_ref().is_some_and(|app| app.draining.is_cancelled()) {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             drop(open);

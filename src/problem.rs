@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
+use tollbook_aggregates::AuthenticationFailure;
 use tollbook_aggregates::access::{Denial, LinkRefused};
 use tollbook_journal::{Position, ReadError};
 use utoipa::ToSchema;
@@ -55,7 +56,7 @@ pub struct Problem {
     pub remediation: Option<Remediation>,
     #[serde(skip)]
     #[schema(ignore)]
-    headers: Headers,
+    headers: Box<Headers>,
 }
 
 /// What a person can do about a problem.
@@ -83,6 +84,8 @@ struct Headers {
     retry_after: Option<Duration>,
     challenge: Option<String>,
     limit: Option<TooMany>,
+    /// How a credential failed; for whoever counts that, not for the client.
+    failure: Option<AuthenticationFailure>,
 }
 
 impl Problem {
@@ -98,7 +101,7 @@ impl Problem {
             request_id: request_id(),
             position: None,
             remediation: None,
-            headers: Headers::default(),
+            headers: Box::default(),
         }
     }
 
@@ -120,10 +123,18 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, code, "Not allowed", detail).guided(remediation)
     }
 
-    /// With its place in the book.
+    /// With its place in the book. What stands there isn't counted a second time.
     #[must_use]
     pub fn recorded_at(mut self, position: Position) -> Self {
         self.position = Some(position.0);
+        self.headers.failure = None;
+        self
+    }
+
+    /// Because a credential wouldn't do, in this way: [`crate::authn`] counts it.
+    #[must_use]
+    pub fn failing(mut self, failure: AuthenticationFailure) -> Self {
+        self.headers.failure = Some(failure);
         self
     }
 
@@ -230,38 +241,33 @@ impl Problem {
 
     /// Why something was refused; `scope` is what the caller would have needed.
     pub fn denied(denial: Denial, scope: &str) -> Self {
+        use AuthenticationFailure::{Expired, Revoked};
         let forbidden = |code: &str, detail: &str| Self::forbidden(code, detail, guidance::denied(denial));
         let ended = |detail: &str| forbidden("session.ended", detail);
+        let credential = |failure: AuthenticationFailure, detail: &str| {
+            let code = format!("credential.{}", failure.as_str());
+            Self::unauthorized(&code, detail, true).guided(guidance::denied(denial)).failing(failure)
+        };
         match denial {
             Denial::NotFound => Self::not_found("resource"),
-            Denial::CredentialRevoked => {
-                Self::unauthorized("credential.revoked", "This credential has been revoked.", true)
+            Denial::CredentialRevoked => credential(Revoked, "This credential has been revoked."),
+            Denial::CredentialExpired => credential(Expired, "This credential has expired."),
+            Denial::SecretReplaced => {
+                credential(Revoked, "This secret was ended: its credential has a newer one.")
             }
-            Denial::CredentialExpired => {
-                Self::unauthorized("credential.expired", "This credential has expired.", true)
-            }
-            Denial::SecretReplaced => Self::unauthorized(
-                "credential.revoked",
-                "This secret was ended: its credential has a newer one.",
-                true,
-            )
-            .guided(guidance::denied(denial)),
-            Denial::SecretExpired => Self::unauthorized(
-                "credential.expired",
+            Denial::SecretExpired => credential(
+                Expired,
                 "This secret has expired: its credential has a newer one, and the time for which both worked is over.",
-                true,
-            )
-            .guided(guidance::denied(denial)),
-            Denial::KeyReset => Self::unauthorized(
-                "credential.revoked",
+            ),
+            Denial::KeyReset => credential(
+                Revoked,
                 "This API key was reset: this secret was ended, and its next one comes by a one-time link.",
-                true,
-            )
-            .guided(guidance::denied(denial)),
+            ),
             Denial::AddressRefused => forbidden(
                 "credential.address",
                 "This credential, or the one that the session was made with, is not for this address.",
-            ),
+            )
+            .failing(AuthenticationFailure::Address),
             Denial::RoleTooLow => Self::insufficient_scope(scope),
             Denial::OutsideNarrowing => forbidden(
                 "credential.narrowed",
@@ -321,7 +327,11 @@ impl ResponseError for Problem {
         }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        response.body(serde_json::to_string(self).unwrap_or_default())
+        let mut response = response.body(serde_json::to_string(self).unwrap_or_default());
+        if let Some(failure) = self.headers.failure {
+            response.extensions_mut().insert(failure);
+        }
+        response
     }
 }
 

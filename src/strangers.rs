@@ -1,4 +1,5 @@
-//! What was refused before anybody was known, told to the book: how often, in what way, from where.
+//! What was refused because of its credential, told to the book: how often, in what way, from where. Most of
+//! it comes from strangers; some from who holds the right secret of a credential that has ended.
 //!
 //! Strangers can't fill the book. A refusal is counted and answered; once a second, the most frequent are
 //! written as samples with exact counts: at most [`A_TICK`] a second over all, and at most ten a minute

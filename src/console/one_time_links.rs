@@ -14,6 +14,7 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, post, route};
 use askama::Template;
+use tollbook_aggregates::AuthenticationFailure;
 
 use super::cookies::Cookies;
 use super::page::{Frame, answer, html, see_other, show};
@@ -21,6 +22,7 @@ use super::posted::Posted;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use crate::app::App;
+use crate::authn;
 use crate::credential::Credential;
 use crate::founding;
 use crate::links::{self, Browser, NewSignIn, Redeeming};
@@ -172,7 +174,7 @@ async fn counted<T>(
     app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
     let result = tried.await;
     if result.as_ref().is_err_and(|problem| problem.code == "link.unknown") {
-        app.allowances.refused(address);
+        authn::count(app, address, AuthenticationFailure::Link);
     }
     result
 }

@@ -2,8 +2,8 @@
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest as _, HttpRequest};
-use tollbook_aggregates::SessionId;
-use tollbook_aggregates::access::{self, Asker, Denial};
+use tollbook_aggregates::access::{self, Asker, Caller, Denial};
+use tollbook_aggregates::{AuthenticationFailure, SessionId};
 
 use crate::app::App;
 use crate::authn::Authenticated;
@@ -23,7 +23,7 @@ pub(super) async fn admit(app: &App, caller: Asker, session: SessionId) -> Resul
     match standing(app, caller, session).await? {
         Err(Denial::NotFound) => Err(Problem::not_found("session")),
         Err(denial) if denial.ends_credential() || denial == Denial::AddressRefused => {
-            Err(Problem::denied(denial, SCOPE))
+            Err(refused(caller, denial))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -34,7 +34,18 @@ pub(super) async fn admit_to_live(app: &App, caller: Asker, session: SessionId) 
     match standing(app, caller, session).await? {
         Ok(()) => Ok(()),
         Err(Denial::NotFound) => Err(Problem::not_found("session")),
-        Err(denial) => Err(Problem::denied(denial, SCOPE)),
+        Err(denial) => Err(refused(caller, denial)),
+    }
+}
+
+/// What isn't recorded. A session's own token that is tried after its session has ended is a credential that has
+/// ended, and is counted as one.
+pub(super) fn refused(caller: Asker, denial: Denial) -> Problem {
+    let problem = Problem::denied(denial, SCOPE);
+    match (caller.caller, denial) {
+        (Caller::Session(_), Denial::SessionRevoked) => problem.failing(AuthenticationFailure::Revoked),
+        (Caller::Session(_), Denial::SessionExpired) => problem.failing(AuthenticationFailure::Expired),
+        _ => problem,
     }
 }
 

@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use serde_json::Value;
 
 use super::envelope::{Era, Incoming};
-use super::{Context, render, reply};
-use crate::calls::OfferedTool;
+use super::{Context, admission, render, reply};
+use crate::calls::{CallRefused, OfferedTool};
 use crate::mcp::{Id, Object, RpcError, code, message};
 
 /// For how long a list may be taken as current, in milliseconds. Short: a revocation ends calls at
@@ -19,6 +19,9 @@ const PAGE_BYTES: usize = 512 * 1024;
 pub(super) async fn answer(context: &Context, id: &Id, incoming: &Incoming) -> HttpResponse {
     let tools = match context.app.calls.tools(context.session, context.caller).await {
         Ok(tools) => tools,
+        Err(CallRefused::Denied { denial, position: None }) => {
+            return reply::problem(&admission::refused(context.caller, denial));
+        }
         Err(refusal) => {
             return reply::refused(id, "", refusal).unwrap_or_else(|problem| reply::problem(&problem));
         }

@@ -94,8 +94,12 @@ pub(super) fn refused(id: &Id, tool: &str, refusal: CallRefused) -> Result<HttpR
     }
 }
 
-fn denied(id: &Id, tool: &str, denial: Denial, position: Position) -> Result<HttpResponse, Problem> {
-    let problem = Problem::denied(denial, SCOPE).recorded_at(position);
+fn denied(id: &Id, tool: &str, denial: Denial, position: Option<Position>) -> Result<HttpResponse, Problem> {
+    let problem = Problem::denied(denial, SCOPE);
+    let problem = match position {
+        Some(position) => problem.recorded_at(position),
+        None => problem,
+    };
     match denial {
         // The specification's own answer to a tool that isn't on the list.
         Denial::NotInLoadout => {

@@ -93,7 +93,7 @@ async fn authorize(
     let question = question(&app, caller.0, session, tool, arguments, repeatable.as_ref())?;
     match app.calls.authorize(&question).await {
         Ok(appended) => Ok(decided(None, Some(appended.first))),
-        Err(CallRefused::Denied { denial, position }) => Ok(decided(Some(denial), Some(position))),
+        Err(CallRefused::Denied { denial, position }) => Ok(decided(Some(denial), position)),
         // The first decision stands in the book itself.
         Err(CallRefused::Repeated { position, same_request: true, .. }) => {
             Ok(decided(denied_at(&app, position).await?, Some(position)))

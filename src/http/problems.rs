@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use tollbook_aggregates::ToolServerId;
 use tollbook_aggregates::access::Denial;
+use tollbook_journal::Position;
 
 use crate::calls::{CallRefused, TargetError};
 use crate::problem::{Problem, Remediation};
@@ -79,7 +80,7 @@ pub(super) fn target(error: TargetError) -> Problem {
 /// A call wasn't made.
 pub(super) fn call_refused(refused: CallRefused) -> Problem {
     match refused {
-        CallRefused::Denied { denial, position } => Problem::denied(denial, CALL_TOOLS).recorded_at(position),
+        CallRefused::Denied { denial, position } => denied(denial, position),
         CallRefused::UnknownSession => Problem::not_found("session"),
         CallRefused::Credential(denial) => Problem::denied(denial, CALL_TOOLS),
         CallRefused::NotForwarded { reason: "no_longer_permitted", position } => {
@@ -106,6 +107,14 @@ pub(super) fn call_refused(refused: CallRefused) -> Problem {
             let detail = "The decision cannot be recorded for now. Nothing was forwarded.";
             Problem::unavailable("book.unavailable", detail, retry_after)
         }
+    }
+}
+
+fn denied(denial: Denial, position: Option<Position>) -> Problem {
+    let problem = Problem::denied(denial, CALL_TOOLS);
+    match position {
+        Some(position) => problem.recorded_at(position),
+        None => problem,
     }
 }
 

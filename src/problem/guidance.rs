@@ -29,14 +29,6 @@ pub(super) fn credential(code: &str) -> Remediation {
             "Look whether it is one of this service and no other. If it is lost, make a new key with another one of yours, or ask an admin of the workspace for one; then sign in with that.",
             SIGN_IN,
         ),
-        "credential.expired" => with_command(
-            "Make a new key with another one of yours, or ask an admin of the workspace for one; then sign in with that.",
-            SIGN_IN,
-        ),
-        "credential.revoked" => with_command(
-            "It was ended on purpose and doesn't come back. Make a new key with another one of yours, or ask an admin of the workspace for one; then sign in with that.",
-            SIGN_IN,
-        ),
         _ => with_command(
             "Send `Authorization: Bearer` with an API key that is in force; with the command line, sign in once.",
             SIGN_IN,
@@ -108,8 +100,14 @@ pub(super) fn denied(denial: Denial) -> Remediation {
             "Ask the admin who reset it for the link, which shows the new secret once; it is good for 15 minutes, and they can make another. Then sign in with that secret.",
             SIGN_IN,
         ),
-        Denial::NotFound | Denial::CredentialRevoked | Denial::CredentialExpired | Denial::RoleTooLow => {
-            credential("")
-        }
+        Denial::CredentialExpired => with_command(
+            "Make a new key with another one of yours, or ask an admin of the workspace for one; then sign in with that.",
+            SIGN_IN,
+        ),
+        Denial::CredentialRevoked => with_command(
+            "It was ended on purpose and doesn't come back. Make a new key with another one of yours, or ask an admin of the workspace for one; then sign in with that.",
+            SIGN_IN,
+        ),
+        Denial::NotFound | Denial::RoleTooLow => credential(""),
     }
 }

@@ -64,7 +64,9 @@ async fn nothing_expired_is_permitted(app: &std::sync::Arc<App>, now: DateTime<U
 
 /// The refusal says that it expired, and so does the book.
 async fn assert_expired(app: &App, answer: Result<Position, CallRefused>, expected: Denial) {
-    let Err(CallRefused::Denied { denial, position }) = answer else { panic!("not denied: {answer:?}") };
+    let Err(CallRefused::Denied { denial, position: Some(position) }) = answer else {
+        panic!("not denied: {answer:?}")
+    };
     assert_eq!(denial, expected);
     let recorded = app.journal.event(position).await.expect("the book can be read").expect("it is there");
     assert_eq!(recorded.event_type, "session.tool_denied");

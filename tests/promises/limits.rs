@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tollbook::credential::Kind;
 use tollbook_journal::{Filter, Position};
 
-use super::credentials::{unknown, with_another_secret};
+use super::credentials::{api_key, unknown, with_another_secret};
 use super::figures::print;
 use crate::house::{Answer, TestHouse};
 
@@ -126,6 +127,72 @@ async fn strangers_cannot_fill_the_book_and_every_refusal_is_counted() {
     );
     assert!(samples.len() as u64 <= most, "{} events in {took:?}", samples.len());
     assert_eq!((of("unknown"), of("missing"), of("malformed")), (5000, 2500, 2500));
+    house.stop().await;
+}
+
+/// Each request once, over REST and MCP; what the book has as a denial isn't told a second time. And the office
+/// whose old script goes on with it is not locked out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn right_secret_of_what_has_ended_is_counted_and_locks_nobody_out() {
+    let upstream = tollbook_testkit::node::Upstream::modern().await;
+    let house = TestHouse::sqlite_with(&[("limit_failures", "5/h")]).await;
+    let server = house.tool_server("Echo", upstream.url()).await;
+    let session = house.session(&house.loadout(&server, &["echo"]).await).await;
+    let (id, token) = (session["id"].as_str().unwrap(), session["token"].as_str().unwrap());
+    let ends = house.app.clock.now() + TimeDelta::minutes(30);
+    let (_, expiring) = api_key(&house, &[("expires_at", json!(ends))]).await;
+    let elsewhere = json!({ "addresses": ["203.0.113.0/24"] });
+    let (_, elsewhere) = api_key(&house, &[("narrowing", elsewhere)]).await;
+    let (revoked_id, revoked) = api_key(&house, &[]).await;
+    let (rotated_id, rotated) = api_key(&house, &[]).await;
+    house
+        .post(&house.path(&format!("/api-keys/{revoked_id}/revoke")), &house.key, json!({}))
+        .await
+        .expect(200);
+    let rotate = house.path(&format!("/api-keys/{rotated_id}/rotate"));
+    house.post(&rotate, &house.key, json!({ "grace_seconds": 0 })).await.expect(200);
+    house.post(&house.path(&format!("/sessions/{id}/revoke")), &house.key, json!({})).await.expect(200);
+    house.app.clock.set_ahead(TimeDelta::minutes(31));
+    let before = house.app.journal.head().await.unwrap().next;
+
+    let mcp = format!("/s/{id}/mcp");
+    let message =
+        |method: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": { "name": "echo" } });
+    let legacy = [("accept", "application/json, text/event-stream"), ("mcp-protocol-version", "2025-11-25")];
+    let say =
+        async |key: &str, method| house.ask(Method::POST, &mcp, key, Some(message(method)), &legacy).await;
+    let once = json!({ "name": "x", "url": "http://127.0.0.1:9/" });
+    for key in [&expiring, &revoked, &rotated] {
+        house.get(&house.path(""), key).await.problem(401);
+        house.post(&house.path("/tool-servers"), key, once.clone()).await.problem(401);
+        house.get("/v1/workspaces", key).await.problem(401);
+        say(key, "tools/list").await.problem(401);
+    }
+    for _ in 0..3 {
+        assert_eq!(house.get(&house.path(""), &elsewhere).await.problem(403), "credential.address");
+    }
+    for method in ["tools/list", "ping"] {
+        let ended = say(token, method).await;
+        assert_eq!(ended.body.get("position"), None, "it stands nowhere: {:#}", ended.body);
+        assert_eq!(ended.problem(403), "session.ended");
+    }
+    // These stand in the book, each by itself.
+    let denied = say(token, "tools/call").await;
+    assert!(denied.body["position"].is_u64(), "{:#}", denied.body);
+    let calls = house.path(&format!("/sessions/{id}/tool-calls"));
+    house.post(&calls, token, json!({ "tool": "echo" })).await.problem(403);
+    house.get(&house.path(""), &house.key).await.expect(200);
+
+    house.app.strangers.finish(&house.app.commands).await;
+    let samples = samples(&house, before).await;
+    let of = |kind: &str| -> u64 {
+        let of_kind = samples.iter().map(|sample| &sample["authentication_refused"]);
+        of_kind.filter(|of| of["kind"] == kind).map(|of| of["count"].as_u64().unwrap()).sum()
+    };
+    assert_eq!((of("expired"), of("revoked"), of("address")), (4, 8 + 2, 3), "{samples:#?}");
+    let all: u64 =
+        samples.iter().map(|sample| sample["authentication_refused"]["count"].as_u64().unwrap()).sum();
+    assert_eq!(all, 17, "and nothing else");
     house.stop().await;
 }
 

@@ -216,7 +216,7 @@ async fn repeated(
         && answer.is_none()
         && let Some(denial) = denied_at(app, position).await?
     {
-        return Err(problems::call_refused(CallRefused::Denied { denial, position }));
+        return Err(problems::call_refused(CallRefused::Denied { denial, position: Some(position) }));
     }
     let kept = app.commands.repeat_call(caller, workspace, repeatable, position, same_request, answer);
     Ok(answered(position, &kept.await?))
