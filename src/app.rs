@@ -143,7 +143,8 @@ impl App {
         if run_migrations {
             migrate(&database, config.migrate_database_url.as_ref()).await?;
         }
-        let journal = Journal::open(database.clone(), Settings::default()).await?;
+        let settings = Settings { clock: clock.of_the_book(), ..Settings::default() };
+        let journal = Journal::open(database.clone(), settings).await?;
         let keys = Keys::new(database.clone(), clock.clone());
         let vault = Arc::new(Vault::new(kek, Arc::new(keys.clone()), Arc::clone(&random), CACHED_KEYS));
         let stop = CancellationToken::new();

@@ -137,15 +137,16 @@ impl Commands {
     ) -> Result<Standing, Problem> {
         let asker = asker.into();
         self.authority.fresh().await?;
-        let at = self.clock.now();
-        let standing = self.authority.look(|live| access::may(live, asker, workspace, operation, at));
-        if let Ok(standing) = standing {
+        let look = || {
+            let at = self.clock.now();
+            self.authority.look(|live| access::may(live, asker, workspace, operation, at))
+        };
+        if let Ok(standing) = look() {
             return Ok(standing);
         }
         // Nobody is refused by an old state.
         self.authority.catch_up_with_head(CATCH_UP).await?;
-        let standing = self.authority.look(|live| access::may(live, asker, workspace, operation, at));
-        standing.map_err(|denial| Problem::denied(denial, operation.scope()))
+        look().map_err(|denial| Problem::denied(denial, operation.scope()))
     }
 
     /// Carries out what `plan` decides on the state that it is shown.

@@ -115,7 +115,7 @@ impl Doctor {
     }
 
     async fn look(&self, extent: Extent) -> Result<Option<Examination>, OpenError> {
-        let now = || self.clock.now();
+        let now = || self.clock.machine();
         if let Some(service) = &self.service {
             return examine(&service.database, extent, &now).await.map(Some);
         }

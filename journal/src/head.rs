@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
+use crate::clock::BookClock;
 use crate::database::Database;
 use crate::event::Position;
 use crate::read::ReadError;
@@ -19,12 +20,16 @@ pub struct Head {
 
 /// Whoever asks gets a head whose read began after the question. While one read is under way all
 /// further questions gather, and the next read answers them together.
-#[derive(Default)]
 pub(crate) struct HeadReader {
     last: Mutex<Option<Head>>,
+    clock: BookClock,
 }
 
 impl HeadReader {
+    pub(crate) fn new(clock: BookClock) -> Self {
+        Self { last: Mutex::default(), clock }
+    }
+
     pub(crate) async fn read(&self, database: &Database) -> Result<Head, ReadError> {
         let asked = Instant::now();
         let mut last = self.last.lock().await;
@@ -32,7 +37,7 @@ impl HeadReader {
             return Ok(head);
         }
         let read_at = Instant::now();
-        let head = Head { next: database.read_head().await?, read_at };
+        let head = Head { next: database.read_head(&self.clock).await?, read_at };
         *last = Some(head);
         Ok(head)
     }

@@ -61,14 +61,15 @@ impl Journal {
     /// When the schema isn't this version's ([`crate::migrate`] makes it so), or the database can't be reached.
     pub async fn open(database: Database, settings: Settings) -> Result<Self, OpenError> {
         schema::check(&database).await?;
-        let head = database.read_head().await.map_err(|error| OpenError::Head(error.to_string()))?;
+        let head =
+            database.read_head(&settings.clock).await.map_err(|error| OpenError::Head(error.to_string()))?;
         let wake = watch::Sender::new(head);
         let tail = Arc::new(Tail::new(wake.clone()));
         let shared = Shared { tail, wake, closing: CancellationToken::new() };
         let settings = Settings { batch: settings.batch.max(1), ..settings };
         let (queue, inbox) = mpsc::channel(settings.queue.max(1));
         let room = Room::new(settings.queue_bytes);
-        let heads = Arc::new(HeadReader::default());
+        let heads = Arc::new(HeadReader::new(settings.clock.clone()));
         let tasks = TaskTracker::new();
         let mut partitions = None;
         match &database {
@@ -189,7 +190,8 @@ impl Journal {
     /// A hole (seen only where nothing is filtered out) or an undecodable event, by its position;
     /// or when the database can't be reached.
     pub async fn read(&self, from: Position, limit: usize, filter: &Filter) -> Result<Page, ReadError> {
-        let page = self.in_time(LONG_READ, self.0.database.read_page(from, limit, filter)).await?;
+        let reading = self.0.database.read_page(from, limit, filter, &self.0.settings.clock);
+        let page = self.in_time(LONG_READ, reading).await?;
         if let Some(last) = page.events.last() {
             self.0.shared.tail.note(last);
         }
@@ -220,7 +222,7 @@ impl Journal {
         end: Position,
         limit: usize,
     ) -> Result<ControlPage, ReadError> {
-        self.0.database.read_control(from, end, limit).await
+        self.0.database.read_control(from, end, limit, &self.0.settings.clock).await
     }
 
     /// All control events of one stream, however many others lie between them.

@@ -11,6 +11,7 @@ use std::fmt::Display;
 
 use uuid::Uuid;
 
+use crate::clock::BookClock;
 use crate::database::Database;
 use crate::event::{Body, Position, Recorded, Stream};
 use crate::read::{Filter, Page, ReadError};
@@ -22,9 +23,9 @@ pub(crate) struct Rows {
 }
 
 impl Database {
-    pub(crate) async fn read_head(&self) -> Result<Position, ReadError> {
+    pub(crate) async fn read_head(&self, clock: &BookClock) -> Result<Position, ReadError> {
         match self {
-            Self::Postgres(pool) => postgres::head_of(pool).await,
+            Self::Postgres(pool) => postgres::head_of(pool, clock).await,
             Self::Sqlite(book) => sqlite::head(&mut *book.readers.acquire().await.map_err(failed)?).await,
         }
     }
@@ -34,9 +35,10 @@ impl Database {
         from: Position,
         limit: usize,
         filter: &Filter,
+        clock: &BookClock,
     ) -> Result<Page, ReadError> {
         let rows = match self {
-            Self::Postgres(pool) => postgres::page(pool, from, limit, filter).await?,
+            Self::Postgres(pool) => postgres::page(pool, from, limit, filter, clock).await?,
             Self::Sqlite(book) => sqlite::page(&book.readers, from, limit, filter).await?,
         };
         let full = rows.events.len() >= limit;

@@ -1,11 +1,8 @@
 //! What can be set on a journal.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SubsecRound, Utc};
-
+use crate::clock::BookClock;
 use crate::failpoint::Failpoints;
 
 /// How a [`crate::Journal`] behaves. The defaults are meant for production.
@@ -31,7 +28,7 @@ pub struct Settings {
     pub poll: Duration,
     /// How often expired idempotency keys are looked for, to be cleared away (1 min).
     pub forget: Duration,
-    /// The clock of a book on `SQLite`. `PostgreSQL` has its own.
+    /// The book's time. On `SQLite` it gives it; on `PostgreSQL`, which has its own, it learns it.
     pub clock: BookClock,
     /// For tests: does nothing in builds without the feature `failpoints`.
     pub failpoints: Failpoints,
@@ -51,34 +48,5 @@ impl Default for Settings {
             clock: BookClock::default(),
             failpoints: Failpoints::default(),
         }
-    }
-}
-
-/// Where a book on `SQLite` reads the time: the machine's clock, or another one in tests.
-#[derive(Clone)]
-pub struct BookClock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
-
-impl BookClock {
-    /// A clock of your own.
-    pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The time in whole microseconds, which is what the book stores.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        (self.0)().trunc_subsecs(6)
-    }
-}
-
-impl Default for BookClock {
-    #[expect(clippy::disallowed_methods, reason = "on SQLite this is the database's clock")]
-    fn default() -> Self {
-        Self::new(Utc::now)
-    }
-}
-
-impl fmt::Debug for BookClock {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("BookClock")
     }
 }

@@ -52,12 +52,12 @@ async fn a_clock_that_is_off_is_a_warning_and_one_that_is_wrong_a_failure() {
     let report = async || doctor.examine(Extent::Usual).await;
     let json = |report: &tollbook::doctor::Report| serde_json::to_value(report).unwrap();
     check(&json(&report().await), "clock", "ok");
-    clock.set_ahead(TimeDelta::seconds(20));
+    clock.set_machine_ahead(TimeDelta::seconds(20));
     let off = report().await;
     let found = check(&json(&off), "clock", "warning");
     assert!(found.contains("behind this machine's"), "{found}");
     assert_ne!(off.state, State::Failed);
-    clock.set_ahead(TimeDelta::minutes(-5));
+    clock.set_machine_ahead(TimeDelta::minutes(-5));
     let wrong = report().await;
     assert!(check(&json(&wrong), "clock", "failed").contains("ahead of this machine's"));
     assert_eq!(wrong.state, State::Failed);

@@ -19,6 +19,7 @@ pub(crate) use self::partitions::Partitions;
 use super::columns::Columns;
 use super::{Backend, Failure, Verdict, Written};
 use crate::append::Appended;
+use crate::clock::BookClock;
 use crate::failpoint::{Failpoint, Failpoints};
 use crate::queue::Item;
 use crate::settings::Settings;
@@ -35,6 +36,7 @@ const APPEND: &str =
 pub(crate) struct PostgresBackend {
     pool: PgPool,
     tail: Arc<Tail>,
+    clock: BookClock,
     lock_timeout: Duration,
     failpoints: Failpoints,
     partitions: Partitions,
@@ -46,14 +48,14 @@ pub(crate) struct PostgresBackend {
 impl PostgresBackend {
     pub(crate) fn new(pool: PgPool, tail: Arc<Tail>, partitions: Partitions, settings: &Settings) -> Self {
         let lock_timeout = settings.deadline / 4;
-        let failpoints = settings.failpoints.clone();
-        Self { pool, tail, lock_timeout, failpoints, partitions, connection: None, old: None }
+        let (clock, failpoints) = (settings.clock.clone(), settings.failpoints.clone());
+        Self { pool, tail, clock, lock_timeout, failpoints, partitions, connection: None, old: None }
     }
 
     async fn connected(&mut self) -> Result<&mut AppendConnection, String> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => AppendConnection::open(&self.pool, &self.tail, self.lock_timeout).await?,
+            None => AppendConnection::open(&self.pool, &self.tail, &self.clock, self.lock_timeout).await?,
         };
         Ok(self.connection.insert(connection))
     }
@@ -74,7 +76,7 @@ impl PostgresBackend {
 
     async fn attempt(&mut self, batch: &[Item], lock: Instant, answer: Instant) -> Result<Written, Failure> {
         let failpoints = self.failpoints.clone();
-        let tail = self.tail.clone();
+        let (tail, clock) = (self.tail.clone(), self.clock.clone());
         let connected = timeout_at(answer, self.connected()).await;
         let connected = connected.unwrap_or_else(|_| Err("no connection in time".into()));
         let connection = connected.map_err(Failure::Unreachable)?;
@@ -85,7 +87,8 @@ impl PostgresBackend {
         if failpoints.hit(Failpoint::BeforeLock) {
             return Err(Failure::Unknown("failpoint before the lock".into()));
         }
-        let query = bind(&columns, connection.time_at(lock));
+        let query = bind(&columns, clock.at(lock.into_std()));
+        let asked = std::time::Instant::now();
         let rows = timeout_at(answer, query.fetch_all(connection.inner())).await;
         let rows = rows.map_err(|_| Failure::Unknown("no answer in time".into()))?;
         let rows = rows.map_err(|error| answer::failure(&error))?;
@@ -93,7 +96,7 @@ impl PostgresBackend {
             return Err(Failure::Unknown("failpoint after the commit".into()));
         }
         let written = answer::written(&rows).map_err(|error| Failure::Unknown(error.to_string()))?;
-        connection.heard(written.recorded_at);
+        clock.heard(asked, written.recorded_at);
         Ok(written)
     }
 }

@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::columns::number as signed;
 use super::{Backend, Failure, Verdict, Written};
 use crate::append::Appended;
+use crate::clock::BookClock;
 use crate::event::Position;
 use crate::failpoint::{Failpoint, Failpoints};
 use crate::queue::Item;
 use crate::reading::sqlite as reading;
-use crate::settings::{BookClock, Settings};
+use crate::settings::Settings;
 
 /// See the module.
 pub(crate) struct SqliteBackend {

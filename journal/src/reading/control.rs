@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::postgres::LIMIT;
 use super::{failed, undecodable, unsigned};
+use crate::clock::BookClock;
 use crate::database::Database;
 use crate::event::{Position, Recorded};
 use crate::read::{Filter, ReadError};
@@ -86,12 +87,13 @@ impl Database {
         from: Position,
         end: Position,
         limit: usize,
+        clock: &BookClock,
     ) -> Result<ControlPage, ReadError> {
         match self {
             Self::Postgres(pool) => copied(pool, from, end, limit).await,
             Self::Sqlite(_) => {
                 let filter = Filter { control_only: true, ..Filter::default() };
-                let mut events = self.read_page(from, limit, &filter).await?.events;
+                let mut events = self.read_page(from, limit, &filter, clock).await?.events;
                 events.retain(|event| event.position < end);
                 Ok(ControlPage(Rows::Read(events)))
             }

@@ -1,7 +1,7 @@
 //! Reading the book on `PostgreSQL`.
 
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{FromRow, Row, ValueRef};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Rows, failed, limited, span_end, undecodable, unsigned};
 use crate::backend::columns::number;
+use crate::clock::BookClock;
 use crate::commitments;
 use crate::event::{Body, Position, Recorded, Stream};
 use crate::lending::rows;
@@ -22,8 +23,10 @@ const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequenc
 /// Within this time a reader has its page, or is told that there is none.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
+/// The head, and what the book's clock shows meanwhile.
 const HEAD: &str =
-    "SELECT coalesce((SELECT position + 1 FROM public.events ORDER BY position DESC LIMIT 1), 0) AS head";
+    "SELECT coalesce((SELECT position + 1 FROM public.events ORDER BY position DESC LIMIT 1), 0)
+    AS head, clock_timestamp() AS clock";
 
 pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, ReadError> {
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(connection).await.map_err(failed)?;
@@ -31,9 +34,16 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, Read
 }
 
 /// On any connection, within the time that every reader has.
-pub(super) async fn head_of(pool: &PgPool) -> Result<Position, ReadError> {
+pub(super) async fn head_of(pool: &PgPool, clock: &BookClock) -> Result<Position, ReadError> {
+    let asked = Instant::now();
     let rows = rows(pool, LIMIT, sqlx::query(HEAD)).await.map_err(failed)?;
+    head_in(&rows, asked, clock)
+}
+
+/// The head, from the first of these rows; its clock was read since `asked`.
+fn head_in(rows: &[PgRow], asked: Instant, clock: &BookClock) -> Result<Position, ReadError> {
     let row = rows.first().ok_or_else(|| ReadError::Unavailable("no head".into()))?;
+    clock.heard(asked, row.try_get("clock").map_err(failed)?);
     unsigned(row.try_get("head").map_err(failed)?).map(Position).map_err(ReadError::Unavailable)
 }
 
@@ -43,6 +53,7 @@ pub(super) async fn page(
     from: Position,
     limit: usize,
     filter: &Filter,
+    clock: &BookClock,
 ) -> Result<Rows, ReadError> {
     let workspace = if filter.workspace_id.is_some() { "AND workspace_id = $3" } else { "" };
     let control = if filter.control_only { "AND control" } else { "" };
@@ -51,7 +62,7 @@ pub(super) async fn page(
         None => "",
     };
     let sql = format!(
-        "SELECT h.head, e.* FROM ({HEAD}) h LEFT JOIN LATERAL (
+        "SELECT h.head, h.clock, e.* FROM ({HEAD}) h LEFT JOIN LATERAL (
              SELECT {COLUMNS} FROM public.events
              WHERE position >= $1 {workspace} {control} {types} ORDER BY position LIMIT $2) e ON true"
     );
@@ -62,16 +73,14 @@ pub(super) async fn page(
     if let Some(types) = filter.event_types {
         query = query.bind(number(span_end(from).0)).bind(types);
     }
+    let asked = Instant::now();
     let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
-    let head = match rows.first() {
-        Some(row) => unsigned(row.try_get("head").map_err(failed)?).map_err(ReadError::Unavailable)?,
-        None => return Err(ReadError::Unavailable("a page without a head".into())),
-    };
+    let head = head_in(&rows, asked, clock)?;
     let is_event = |row: &&PgRow| row.try_get_raw("position").is_ok_and(|value| !value.is_null());
     let mut events = rows.iter().filter(is_event).map(recorded).collect::<Result<Vec<_>, _>>()?;
     // A join keeps the order of its inner side, but SQL doesn't say so.
     events.sort_by_key(|event| event.position);
-    Ok(Rows { events, head: Position(head) })
+    Ok(Rows { events, head })
 }
 
 /// How many positions there are from `from` up to `next`.

@@ -1,17 +1,17 @@
 //! The connection that appends.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{ConnectOptions, Executor, Row};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::columns::number;
 use crate::append::Appended;
+use crate::clock::BookClock;
 use crate::event::Position;
 use crate::queue::Item;
 use crate::reading::{postgres as reading, unsigned};
@@ -43,9 +43,6 @@ const END: &str =
 pub(super) struct AppendConnection {
     inner: PgConnection,
     old: Old,
-    /// The database's clock as last heard, and when.
-    clock: DateTime<Utc>,
-    heard: Instant,
 }
 
 /// What must be known of a connection to find out what became of its last batch.
@@ -59,17 +56,28 @@ pub(super) struct Old {
 
 impl AppendConnection {
     /// Connects, and checks that the book still has the last event that this process knows of.
-    pub(super) async fn open(pool: &PgPool, tail: &Tail, lock_timeout: Duration) -> Result<Self, String> {
-        Self::try_open(pool, tail, lock_timeout).await.map_err(|error| error.to_string())
+    pub(super) async fn open(
+        pool: &PgPool,
+        tail: &Tail,
+        clock: &BookClock,
+        lock_timeout: Duration,
+    ) -> Result<Self, String> {
+        Self::try_open(pool, tail, clock, lock_timeout).await.map_err(|error| error.to_string())
     }
 
-    async fn try_open(pool: &PgPool, tail: &Tail, lock_timeout: Duration) -> Result<Self, BoxDynError> {
+    async fn try_open(
+        pool: &PgPool,
+        tail: &Tail,
+        clock: &BookClock,
+        lock_timeout: Duration,
+    ) -> Result<Self, BoxDynError> {
         let options = pool.connect_options().as_ref().clone().application_name("tollbook append");
         let mut inner = options.connect().await?;
         let lock_timeout = format!("{}ms", lock_timeout.as_millis().max(1));
         inner.execute(sqlx::query(SETTINGS).bind(lock_timeout)).await?;
+        let asked = Instant::now();
         let row = sqlx::query(BACKEND).fetch_one(&mut inner).await?;
-        let heard = Instant::now();
+        clock.heard(asked, row.try_get("clock")?);
         // The known event first: what is known must have been in the book before the head is read.
         let known = tail.known();
         let floor = reading::head(&mut inner).await?;
@@ -78,23 +86,11 @@ impl AppendConnection {
             tail.compare(known, found.as_ref(), floor);
         }
         let old = Old { pid: row.try_get("pid")?, started: row.try_get("backend_start")?, floor };
-        Ok(Self { inner, old, clock: row.try_get("clock")?, heard })
+        Ok(Self { inner, old })
     }
 
     pub(super) const fn inner(&mut self) -> &mut PgConnection {
         &mut self.inner
-    }
-
-    /// What the database's clock will show at `instant`, or a little less.
-    pub(super) fn time_at(&self, instant: Instant) -> DateTime<Utc> {
-        let ahead = instant.saturating_duration_since(self.heard);
-        self.clock + TimeDelta::from_std(ahead).unwrap_or(TimeDelta::MAX)
-    }
-
-    /// The database's clock has just shown `clock`. So a clock that was set is soon known.
-    pub(super) fn heard(&mut self, clock: DateTime<Utc>) {
-        self.clock = clock;
-        self.heard = Instant::now();
     }
 
     pub(super) const fn grew_to(&mut self, head: Position) {
