@@ -10,13 +10,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use chrono::{DateTime, Utc};
 use futures::future::LocalBoxFuture;
 use tollbook_aggregates::access::{self, Asker, Caller, World as _};
 use tollbook_aggregates::{AuthenticationFailure, SignInId, UserId};
+use url::form_urlencoded;
 
 use crate::app::App;
 use crate::authority::{Authority, Live};
@@ -37,8 +40,7 @@ impl FromRequest for Authenticated {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let app = request.app_data::<Data<App>>().cloned();
-        let presented = bearer(request.headers())
-            .and_then(|presented| credential_in_query(request.query_string()).map_or(Ok(presented), Err));
+        let presented = bearer(request.headers());
         let peer = request.peer_addr();
         let address = app.as_ref().map(|app| app.allowances.client(peer, request.headers()));
         Box::pin(async move {
@@ -186,13 +188,52 @@ fn bearer(headers: &HeaderMap) -> Result<Credential, Problem> {
     })
 }
 
-/// A credential in a URL ends up in logs and histories: it is refused even where it would be right.
-fn credential_in_query(query: &str) -> Option<Problem> {
-    let ours = query.split(['&', '=', ';']).any(|part| part.starts_with("tbk_"));
-    let named = query.split('&').any(|pair| pair.starts_with("access_token="));
-    (ours || named).then(|| {
-        let detail =
-            "A credential must not stand in a URL: it is compromised now; revoke it and send it as a header.";
-        Problem::bad_request("credential.in_query", detail).failing(AuthenticationFailure::InQuery)
-    })
+/// Refuses a request with a credential in its URL, whatever is asked for there: it ends up in logs and histories, and
+/// is refused even where it would be right.
+///
+/// # Errors
+/// 400 when there is one; 429 for an address that does nothing but fail.
+pub fn not_in_url(app: &App, address: IpAddr, url: &Uri) -> Result<(), Problem> {
+    if !has_credential(url.path_and_query().map_or("", PathAndQuery::as_str)) {
+        return Ok(());
+    }
+    app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
+    let detail =
+        "A credential must not stand in a URL: it is compromised now; revoke it and send it as a header.";
+    Err(Problem::bad_request("credential.in_query", detail).failing(AuthenticationFailure::InQuery))
+}
+
+/// Does one of ours stand in it, also in percent-encoding; or what OAuth calls one (RFC 6750, section 2.3)?
+fn has_credential(url: &str) -> bool {
+    const OURS: &str = "tbk_";
+    let named = |(at, _): (usize, &str)| at == 0 || matches!(url.as_bytes().get(at - 1), Some(b'?' | b'&'));
+    let encoded =
+        || form_urlencoded::parse(url.as_bytes()).any(|(a, b)| a.contains(OURS) || b.contains(OURS));
+    url.contains(OURS) || url.match_indices("access_token=").any(named) || (url.contains('%') && encoded())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credential_is_found_wherever_it_stands_in_a_url() {
+        for url in [
+            "/v1/workspaces?access_token=x",
+            "/v1/workspaces?limit=2&access_token=x",
+            "/v1/workspaces?tbk_key_0123456789AB",
+            "/v1/workspaces?limit=2;key=tbk_key_0123456789AB",
+            "/v1/workspaces?key=%74bk_key_0123456789AB",
+            "/v1/workspaces?key=%74%62%6B%5Fkey_0123456789AB",
+            "/v1/tbk%5fkey_0123456789AB",
+            "/s/tbk_ses_0123456789AB/mcp",
+        ] {
+            assert!(has_credential(url), "{url}");
+        }
+        for url in
+            ["/", "/v1/workspaces?limit=2", "/v1/x?tool=100%25", "/otl/0123456789AB", "/x?no_access_token=1"]
+        {
+            assert!(!has_credential(url), "{url}");
+        }
+    }
 }

@@ -112,6 +112,7 @@ enum Command {
 /// Does what the process was started for.
 pub fn run() -> ExitCode {
     telemetry::report_panics();
+    telemetry::leave_no_core();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {

@@ -114,9 +114,12 @@ pub async fn edge(
                 let address = app.allowances.client(request.peer_addr(), request.headers());
                 (app, address)
             });
-            let refused = from.and_then(|(app, address)| app.allowances.request(address).err());
+            let refused = from.and_then(|(app, address)| {
+                let let_in = app.allowances.request(address).map_err(Problem::too_many);
+                let_in.and_then(|()| authn::not_in_url(app, address, request.uri())).err()
+            });
             let mut response = match refused {
-                Some(limit) => request.into_response(Problem::too_many(limit).error_response()),
+                Some(problem) => request.into_response(problem.error_response()),
                 None => next.call(request).await?.map_into_boxed_body(),
             };
             let failure = response.response().extensions().get::<AuthenticationFailure>().copied();

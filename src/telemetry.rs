@@ -1,9 +1,12 @@
 //! Logs: to standard error, as text or as JSON. No secret is ever a field, and what looks like one is
-//! taken out all the same ([`crate::redaction`]).
+//! taken out all the same ([`crate::redaction`]). And what a crash would say: its place, and no more.
 
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{Resource, Rlimit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -33,6 +36,19 @@ pub fn start(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter:
 /// From now on a panic says where it happened, on standard error, and nothing of what was at hand there.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| Stderr::line(&report(panic))));
+}
+
+/// From now on a crash leaves no picture of this process's memory, with all keys in it, behind: neither in a file nor with
+/// a program that collects them (`core(5)`), and no other process of the same user reads it either.
+pub fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = rustix::process::setrlimit(Resource::Core, none);
+    // The limit isn't asked where a program collects them.
+    #[cfg(target_os = "linux")]
+    let limited = limited.and(set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = limited {
+        Stderr::line(&format!("warning: a crash of this process may leave its memory in a file: {error}"));
+    }
 }
 
 /// A message that is written in the code is shown. One that was put together when it happened may hold

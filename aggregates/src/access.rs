@@ -312,16 +312,27 @@ pub fn signed_in(world: &impl World, id: SignInId, at: DateTime<Utc>) -> Result<
 
 /// May the caller make this API key? No key carries more than the credential that makes it: not its role, nor
 /// anything that it is narrowed away from, nor a longer time.
-pub fn may_make_key(world: &impl World, caller: Caller, standing: Standing, key: &KeyGrant) -> bool {
-    let within = match caller {
+pub fn may_make_key(world: &impl World, asker: impl Into<Asker>, standing: Standing, key: &KeyGrant) -> bool {
+    let asker = asker.into();
+    let within = match asker.caller {
         Caller::ApiKey(_) | Caller::SignIn(_) => {
-            let Bounds { narrowing, expires_at } = bounds(world, caller);
+            let Bounds { narrowing, expires_at } = bounds(world, asker);
             let lasts = expires_at.is_none_or(|end| key.expires_at.is_some_and(|other| other <= end));
             lasts && narrowing.covers(narrowing_of(key))
         }
         Caller::Operator(_) | Caller::Session(_) => false,
     };
     within && standing.may_grant(key.role)
+}
+
+/// May the caller give this key of their own its next secret, or have the link made that does? Whoever does it can have
+/// that secret in hands. So a key does it for those that it could have made, and for itself, whatever has become of its
+/// holder's role meanwhile; but not by a secret that ends before the key does.
+pub fn may_renew_key(world: &impl World, asker: impl Into<Asker>, standing: Standing, id: ApiKeyId) -> bool {
+    let asker = asker.into();
+    let Some(key) = world.api_key(id).grant() else { return false };
+    let itself = asker.caller == Caller::ApiKey(id) && credential_ends(world, asker) == key.expires_at;
+    itself || may_make_key(world, asker, standing, key)
 }
 
 /// May the caller make a session on this loadout, as far as their credential is narrowed?
@@ -547,17 +558,23 @@ fn ended_in_bulk(world: &impl World, id: ApiKeyId, key: &KeyGrant) -> bool {
 pub struct Bounds<'a> {
     /// What it is narrowed to.
     pub narrowing: &'a Narrowing,
-    /// When it ends by itself, if it does.
+    /// When it, or the secret of it that somebody came with, ends by itself, if it does.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// What bounds the keys that this caller makes; a sign-in bounds none.
-pub fn bounds(world: &impl World, caller: Caller) -> Bounds<'_> {
-    let key = match caller {
-        Caller::ApiKey(id) => world.api_key(id).grant(),
-        Caller::Operator(_) | Caller::Session(_) | Caller::SignIn(_) => None,
-    };
-    Bounds { narrowing: key.map_or(&NOTHING, narrowing_of), expires_at: key.and_then(|key| key.expires_at) }
+pub fn bounds(world: &impl World, asker: impl Into<Asker>) -> Bounds<'_> {
+    let asker = asker.into();
+    match asker.caller {
+        Caller::ApiKey(id) => Bounds {
+            narrowing: world.api_key(id).grant().map_or(&NOTHING, narrowing_of),
+            // A secret that another has followed doesn't outlast its grace by what it makes.
+            expires_at: credential_ends(world, asker),
+        },
+        Caller::Operator(_) | Caller::Session(_) | Caller::SignIn(_) => {
+            Bounds { narrowing: &NOTHING, expires_at: None }
+        }
+    }
 }
 
 static NOTHING: Narrowing =

@@ -181,7 +181,7 @@ async fn create(
         let Standing::Member { user_id, .. } = standing else {
             return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
         };
-        let bounds = access::bounds(live, caller.0.caller);
+        let bounds = access::bounds(live, caller.0);
         let asked = body.narrowing.as_ref();
         let narrowing = match asked {
             Some(asked) => asked.within(live, workspace, bounds.narrowing)?,
@@ -197,7 +197,7 @@ async fn create(
             narrowing: (!narrowing.is_nothing()).then(|| Box::new(narrowing)),
             epoch: live.workspace(workspace).epoch(),
         };
-        if !access::may_make_key(live, caller.0.caller, standing, &grant) {
+        if !access::may_make_key(live, caller.0, standing, &grant) {
             return Err(wider());
         }
         let api_key = ApiKeyView {
@@ -247,7 +247,8 @@ fn granted(standing: Standing, wanted: Option<Role>) -> Result<Role, Problem> {
 
 fn wider() -> Problem {
     let mut problem = Problem::denied(Denial::OutsideNarrowing, "");
-    problem.detail = String::from("A key can't make one that is wider than itself, or lasts longer.");
+    problem.detail =
+        String::from("A key can't make or renew one that is wider than itself, or lasts longer.");
     problem
 }
 

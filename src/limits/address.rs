@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use super::bucket::Crowded;
@@ -69,9 +69,10 @@ pub(super) fn client(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[I
         return peer;
     }
     let mut client = peer;
-    let values: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|v| v.to_str().ok()).collect();
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let values: Vec<String> = headers.get_all("x-forwarded-for").map(text).collect();
     for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
-        // What can't be read was written by the last one that could be.
+        // What can't be read was written by the last one that could be; what stands before it isn't looked at.
         let Some(address) = read(hop.trim()) else { return client };
         client = address;
         if !is_trusted(address) {

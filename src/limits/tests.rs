@@ -29,7 +29,10 @@ fn limits(settings: &[(&str, &str)]) -> (Limits<FakeRelativeClock>, FakeRelative
 fn forwarded(values: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for value in values {
-        headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(value).unwrap());
+        headers.append(
+            HeaderName::from_static("x-forwarded-for"),
+            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+        );
     }
     headers
 }
@@ -137,6 +140,7 @@ fn forwarded_addresses_are_believed_from_trusted_proxies_only() {
     assert_eq!(client("[fd00::1]:1", &["[2001:db8::7]:99"]), "2001:db8::7");
     assert_eq!(client("10.0.0.1:1", &["203.0.113.7, unknown"]), "10.0.0.1");
     assert_eq!(client("10.0.0.1:1", &["203.0.113.7, "]), "10.0.0.1");
+    assert_eq!(client("10.0.0.1:1", &["203.0.113.7", "\u{e9}"]), "10.0.0.1", "nor what stands before it");
 }
 
 #[test]

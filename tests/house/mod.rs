@@ -1,5 +1,7 @@
 //! A whole Tollbook for a test: the service on a free port, on either book, with its first owner.
 
+pub mod visitor;
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -26,12 +26,26 @@ pub struct Member {
 pub async fn member(house: &TestHouse, role: Role) -> Member {
     let app = &house.app;
     let workspace: WorkspaceId = house.workspace.parse().unwrap();
-    let (user, key_id): (UserId, ApiKeyId) = (Clock::fresh_id(), Clock::fresh_id());
-    let credential = Credential::mint(Kind::ApiKey, app.random.as_ref()).unwrap();
+    let user: UserId = Clock::fresh_id();
     let registered = User::default().decide(UserCommand::Register { name: "Mia Member".into() }).unwrap();
     let (state, expected) =
         app.authority.look(|live| (live.workspace(workspace).clone(), live.expect_workspace(workspace)));
     let added = state.decide(WorkspaceCommand::AddMember { user_id: user, role }).unwrap();
+    let drafts = vec![
+        Draft::new::<User>(INSTANCE, user.0, Expected::NoStream, &registered).unwrap(),
+        Draft::new::<Workspace>(workspace.0, workspace.0, expected, &added).unwrap(),
+    ];
+    app.commands.write_as_system(drafts).await.unwrap().unwrap();
+    let (key_id, key) = key_of(house, user, role).await;
+    Member { user_id: user, key_id, key }
+}
+
+/// A key of a member of the house's workspace.
+pub async fn key_of(house: &TestHouse, user: UserId, role: Role) -> (ApiKeyId, String) {
+    let app = &house.app;
+    let workspace: WorkspaceId = house.workspace.parse().unwrap();
+    let key_id: ApiKeyId = Clock::fresh_id();
+    let credential = Credential::mint(Kind::ApiKey, app.random.as_ref()).unwrap();
     let grant = KeyGrant {
         workspace_id: workspace,
         user_id: user,
@@ -39,17 +53,13 @@ pub async fn member(house: &TestHouse, role: Role) -> Member {
         role,
         expires_at: None,
         narrowing: None,
-        epoch: state.epoch(),
+        epoch: app.authority.look(|live| live.workspace(workspace).epoch()),
     };
     let create = ApiKeyCommand::Create { grant, device_label: "test".into(), at: app.clock.now() };
     let keyed = ApiKey::default().decide(create).unwrap();
-    let drafts = vec![
-        Draft::new::<User>(INSTANCE, user.0, Expected::NoStream, &registered).unwrap(),
-        Draft::new::<Workspace>(workspace.0, workspace.0, expected, &added).unwrap(),
-        Draft::new::<ApiKey>(workspace.0, key_id.0, Expected::NoStream, &keyed).unwrap(),
-    ];
-    app.commands.write_as_system(drafts).await.unwrap().unwrap();
-    Member { user_id: user, key_id, key: credential.expose().to_owned() }
+    let draft = Draft::new::<ApiKey>(workspace.0, key_id.0, Expected::NoStream, &keyed).unwrap();
+    app.commands.write_as_system(vec![draft]).await.unwrap().unwrap();
+    (key_id, credential.expose().to_owned())
 }
 
 /// Another workspace of the same house, with an owner of its own.

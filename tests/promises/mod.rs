@@ -4,7 +4,7 @@
 //!    `orphans`.
 //! 2. No is no, at once: `race`, `crowd`, `expiry`, `skew`, `memory`, `credentials`,
 //!    `cut_off`, `departed`.
-//! 3. Secrets stay in: `canary`, `panics`, `secret_types`.
+//! 3. Secrets stay in: `canary`, `panics`, `core_files`, `secret_types`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
 //!    comes with the tree.
 //!
@@ -14,6 +14,7 @@
 
 mod book;
 mod canary;
+mod core_files;
 mod crash;
 mod credentials;
 mod crowd;
@@ -35,6 +36,7 @@ mod panics;
 mod race;
 mod rebuild;
 mod recorded;
+mod refusals;
 mod repetition;
 mod requests;
 mod secret_types;

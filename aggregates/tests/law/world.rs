@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{
-    Asker, Caller, Operation, World, call_tool, home, may, may_make_key, redeem_link, session_lives,
+    Asker, Caller, Operation, World, call_tool, home, may, may_make_key, may_renew_key, redeem_link,
+    session_lives,
 };
 use tollbook_aggregates::*;
 use uuid::Uuid;
@@ -88,10 +89,13 @@ impl Everything {
                 for operation in operations() {
                     let Ok(standing) = may(self, caller, place, operation, at) else { continue };
                     yes.insert(format!("{caller:?} {place:?} {operation:?}"));
+                    for key in (1..=EACH).filter(|key| may_renew_key(self, caller, standing, id(*key))) {
+                        yes.insert(format!("{caller:?} {place:?} {operation:?} renews key {key}"));
+                    }
                     for role in Role::ALL.into_iter().filter(|role| standing.may_grant(*role)) {
                         yes.insert(format!("{caller:?} {place:?} {operation:?} grants {role:?}"));
                         if operation == Operation::CreateApiKey
-                            && may_make_key(self, caller.caller, standing, &widest_key(role))
+                            && may_make_key(self, caller, standing, &widest_key(role))
                         {
                             yes.insert(format!("{caller:?} {place:?} makes a key for {role:?}"));
                         }

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, post};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 use serde_json::json;
-use tollbook_aggregates::access::{Operation, Standing};
+use tollbook_aggregates::access::{self, Operation, Standing};
 use tollbook_aggregates::{ApiKey, ApiKeyCommand, ApiKeyId, LinkPurpose, WorkspaceId};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use super::super::refusals::WriteRefusals;
 use super::super::time::Time;
 use super::super::words::{Nothing, Rotating, rotated};
 use super::super::written::{Written, written};
+use super::wider;
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
@@ -53,7 +54,7 @@ struct ApiKeyReset {
 }
 
 /// Gives the caller's own API key another secret. It stays the same key, with its sessions; for a while, both
-/// secrets work.
+/// secrets work. A key renews itself, and those that it could have made.
 #[utoipa::path(tag = "api keys", operation_id = "rotate_api_key", request_body = Rotating,
     responses((status = OK, body = Written<ApiKeyRotated>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/{api_key_id}/rotate")]
@@ -65,7 +66,10 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let holder = owned::holder_of(&app, caller.0, workspace, id).await?;
     let key = Credential::mint(Kind::ApiKey, app.random.as_ref()).map_err(|_| Problem::internal())?;
-    let plan = |live: &Live, _: Standing, at: DateTime<Utc>| {
+    let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
+        if !access::may_renew_key(live, caller.0, standing, id) {
+            return Err(wider());
+        }
         let former_until = body.former_until(at);
         let command = ApiKeyCommand::Rotate { verifier: key.verifier(&app.pepper), former_until, at };
         let events = owned::api_key(live, workspace, id)?.decide(command)?;
@@ -97,6 +101,10 @@ pub(super) async fn reset(
         let Standing::Member { user_id, .. } = standing else {
             return Err(Problem::insufficient_scope(operation.scope()));
         };
+        // What an admin does for others, their role decides.
+        if user_id == holder && !access::may_renew_key(live, caller.0, standing, id) {
+            return Err(wider());
+        }
         let command = ApiKeyCommand::Reset { link_id: link.id, at };
         let events = owned::api_key(live, workspace, id)?.decide(command)?;
         let draft = Draft::new::<ApiKey>(workspace.0, id.0, live.expect_api_key(id), &events)?;
