@@ -56,6 +56,7 @@ keys! {
     "limit_user" "off" false "how many requests a person may make with all their keys, as limit_address";
     "limit_session" "100000/s" false "how many requests a session's own token may make, as limit_address";
     "limit_failures" "300/m" false "how many refused credentials an address may send before it is turned away, as limit_address";
+    "limit_links" "20/h" false "how many one-time links that are none a signed-in person may try before they are turned away, as limit_address";
     "body_limit" "1048576" false "the largest request body, in bytes";
     "session_default_expires_in" "28800" false "how long a session lasts when nobody says, in seconds";
     "session_max_expires_in" "2592000" false "how long a session may last, in seconds";
@@ -125,6 +126,8 @@ pub struct Rates {
     pub session: Option<Rate>,
     /// Of an address: credentials that were refused.
     pub failures: Option<Rate>,
+    /// Of a person who is signed in: one-time links that are none.
+    pub links: Option<Rate>,
 }
 
 /// Where a key comes from.
@@ -314,6 +317,7 @@ impl Given {
                 user: self.limit("limit_user")?,
                 session: self.limit("limit_session")?,
                 failures: self.limit("limit_failures")?,
+                links: self.limit("limit_links")?,
             },
             body_limit: self.parse("body_limit", "a whole number of bytes")?.unwrap_or(1 << 20),
             session_default_expires_in: self.seconds("session_default_expires_in", 28_800)?,

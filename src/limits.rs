@@ -2,8 +2,9 @@
 //!
 //! Two kinds of limits. The wide ones, for every request of an address and of a key, a person or a
 //! session, keep one of them from taking the service away from the others; their defaults are beyond what
-//! honest callers reach. The narrow one is for an address whose credentials are refused again and again:
-//! it is turned away before anything is computed or looked up for it.
+//! honest callers reach. The narrow ones are for an address whose credentials are refused again and again,
+//! and for a person who tries one-time links that are none: they are turned away before anything is computed
+//! or looked up for them.
 //!
 //! A replica counts for itself: what is limited here is load, and load is a replica's own. What must hold
 //! across replicas (who may do what, how many calls a session has) is decided by the book.
@@ -49,7 +50,7 @@ pub struct Subject {
 /// Too much was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
-    /// Which limit: `address`, `key`, `user`, `session` or `failures`.
+    /// Which limit: `address`, `key`, `user`, `session`, `failures` or `links`.
     pub limit: &'static str,
     /// What it is.
     pub rate: Rate,
@@ -63,7 +64,8 @@ pub struct Limits<C: Clock = DefaultClock> {
     keys: Option<Bucket<Uuid, C>>,
     users: Option<Bucket<Uuid, C>>,
     sessions: Option<Bucket<Uuid, C>>,
-    failures: Option<Locked<C>>,
+    failures: Option<Locked<Network, C>>,
+    links: Option<Locked<Uuid, C>>,
     trusted: Vec<IpNet>,
 }
 
@@ -96,7 +98,8 @@ impl<C: Clock + Clone> Limits<C> {
             keys: by_id("key", limits.key),
             users: by_id("user", limits.user),
             sessions: by_id("session", limits.session),
-            failures: limits.failures.map(|rate| Locked::new(rate, clock)),
+            failures: limits.failures.map(|rate| Locked::new("failures", rate, clock)),
+            links: limits.links.map(|rate| Locked::new("links", rate, clock)),
             trusted: config.trusted_proxies.clone(),
         }
     }
@@ -133,6 +136,21 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
+    /// May this person, who is signed in, try a one-time link?
+    ///
+    /// # Errors
+    /// When too many that they tried were none. Whose links those were doesn't matter: nothing changes for them.
+    pub fn may_try_link(&self, person: Uuid) -> Result<(), TooMany> {
+        self.links.as_ref().map_or(Ok(()), |links| links.look(person))
+    }
+
+    /// They tried one that is none.
+    pub fn tried_wrong_link(&self, person: Uuid) {
+        if let Some(links) = &self.links {
+            links.count(person);
+        }
+    }
+
     /// Lets whoever it turned out to be go on, or not.
     ///
     /// # Errors
@@ -164,13 +182,17 @@ impl<C: Clock + Clone> Limits<C> {
         if let Some(failures) = &self.failures {
             failures.sweep();
         }
+        if let Some(links) = &self.links {
+            links.sweep();
+        }
     }
 
     /// How many allowances are kept in memory.
     pub fn kept(&self) -> usize {
         let by_id = [&self.keys, &self.users, &self.sessions].into_iter().flatten().map(Bucket::kept);
         let addresses = self.addresses.as_ref().map_or(0, Bucket::kept);
-        by_id.sum::<usize>() + addresses + self.failures.as_ref().map_or(0, Locked::kept)
+        let failures = self.failures.as_ref().map_or(0, Locked::kept);
+        by_id.sum::<usize>() + addresses + failures + self.links.as_ref().map_or(0, Locked::kept)
     }
 
     /// Sweeps as long as it is polled.

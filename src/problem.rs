@@ -145,9 +145,14 @@ impl Problem {
         self
     }
 
-    /// The time after which another try may be worth it.
-    pub fn wait(&self) -> Option<Duration> {
-        self.headers.retry_after
+    /// The whole seconds after which another try may be worth it.
+    pub fn wait(&self) -> Option<u64> {
+        self.headers.retry_after.map(whole_seconds)
+    }
+
+    /// How a credential failed, if that is why.
+    pub fn failure(&self) -> Option<AuthenticationFailure> {
+        self.headers.failure
     }
 
     /// With a challenge (RFC 9110, section 11.6.1; RFC 6750, section 3; RFC 9728, section 5.1).
@@ -187,7 +192,7 @@ impl Problem {
     /// There is no such one-time link, or the secret is wrong: the two look the same.
     pub fn unknown_link() -> Self {
         let detail = "There is no such link: it was mistyped or cut, or is not one of ours.";
-        Self::no_good_link(StatusCode::NOT_FOUND, "link.unknown", detail)
+        Self::no_good_link(StatusCode::NOT_FOUND, "link.unknown", detail).failing(AuthenticationFailure::Link)
     }
 
     /// It doesn't fit what is there; `code` names the conflict.
@@ -205,6 +210,7 @@ impl Problem {
     pub fn too_many(limit: TooMany) -> Self {
         let detail = match limit.limit {
             "failures" => "Too many credentials from this address were refused.".to_owned(),
+            "links" => "Too many of the one-time links that you tried are none.".to_owned(),
             whose => format!("Too many requests of this {whose}."),
         };
         let mut problem =
@@ -310,8 +316,8 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        if let Some(after) = self.headers.retry_after {
-            response.insert_header((header::RETRY_AFTER, whole_seconds(after).to_string()));
+        if let Some(seconds) = self.wait() {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if let Some(TooMany { limit, rate, retry_after }) = self.headers.limit {
             let (quota, window) = (rate.count, rate.window.as_secs());
@@ -328,7 +334,7 @@ impl ResponseError for Problem {
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         let mut response = response.body(serde_json::to_string(self).unwrap_or_default());
-        if let Some(failure) = self.headers.failure {
+        if let Some(failure) = self.failure() {
             response.extensions_mut().insert(failure);
         }
         response

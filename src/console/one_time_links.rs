@@ -22,7 +22,6 @@ use super::posted::Posted;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use crate::app::App;
-use crate::authn;
 use crate::credential::Credential;
 use crate::founding;
 use crate::links::{self, Browser, NewSignIn, Redeeming};
@@ -102,7 +101,7 @@ async fn offered(
     credential: &Credential,
 ) -> Result<HttpResponse, Refusal> {
     let address = client(app, request);
-    let offer = counted(app, address, offer::find(app, visitor.signed_in(), credential)).await?;
+    let offer = counted(app, visitor, address, offer::find(app, visitor.signed_in(), credential)).await?;
     let page = OfferPage {
         frame: Frame::new(offer.title(), visitor),
         id: credential.id().to_owned(),
@@ -128,7 +127,7 @@ async fn redeem(
     }
     let signed_in = posted.visitor.signed_in().map(|signed_in| signed_in.id);
     let redeeming = Redeeming { secret: &credential, signed_in, name: posted.field("name"), browser };
-    let redeemed = counted(&app, address, links::redeem(&app, &redeeming)).await?;
+    let redeemed = counted(&app, &posted.visitor, address, links::redeem(&app, &redeeming)).await?;
     if let Some(key) = redeemed.api_key {
         let frame = Frame::new("Your new key", &posted.visitor);
         return html(answer(StatusCode::OK), &KeyPage { frame, secret: key.credential.expose().to_owned() });
@@ -164,17 +163,24 @@ fn client(app: &App, request: &HttpRequest) -> IpAddr {
     app.allowances.client(request.peer_addr(), request.headers())
 }
 
-/// Wrong tries are counted for the address that makes them, and change nothing about the link: nobody can burn
-/// another's.
+/// Wrong tries are counted for the address that makes them ([`crate::authn`] does) and, so that no number of
+/// addresses helps, for the person who is signed in. They change nothing about the link: nobody can burn another's.
 async fn counted<T>(
     app: &App,
+    visitor: &Visitor,
     address: IpAddr,
     tried: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
+    let person = visitor.signed_in().map(|signed_in| signed_in.user_id.0);
     app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
+    if let Some(person) = person {
+        app.allowances.may_try_link(person).map_err(Problem::too_many)?;
+    }
     let result = tried.await;
-    if result.as_ref().is_err_and(|problem| problem.code == "link.unknown") {
-        authn::count(app, address, AuthenticationFailure::Link);
+    if let (Err(problem), Some(person)) = (&result, person)
+        && problem.failure() == Some(AuthenticationFailure::Link)
+    {
+        app.allowances.tried_wrong_link(person);
     }
     result
 }

@@ -1,4 +1,4 @@
-//! Addresses whose credentials were refused too often, and until when they are turned away.
+//! Who has failed too often, an address or a person, and until when they are turned away.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,26 +11,24 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{NotUntil, RateLimiter};
 
 use super::TooMany;
-use super::address::Network;
-use super::bucket::{Crowded as _, LOOK, MOST, quota};
+use super::bucket::{Crowded, LOOK, MOST, quota};
 use crate::config::Rate;
 
-const NAME: &str = "failures";
-
 /// Counts refusals, and turns away who has no more of them left. That costs nothing as long as nobody is.
-pub(super) struct Locked<C: Clock> {
-    refusals: RateLimiter<Network, DashMapStateStore<Network>, C, StateInformationMiddleware>,
-    until: RwLock<HashMap<Network, C::Instant>>,
+pub(super) struct Locked<K: Crowded, C: Clock> {
+    refusals: RateLimiter<K, DashMapStateStore<K>, C, StateInformationMiddleware>,
+    until: RwLock<HashMap<K, C::Instant>>,
     /// How many `until` has.
     turned_away: AtomicUsize,
     counted: AtomicUsize,
     crowded: AtomicBool,
     clock: C,
+    name: &'static str,
     rate: Rate,
 }
 
-impl<C: Clock + Clone> Locked<C> {
-    pub(super) fn new(rate: Rate, clock: &C) -> Self {
+impl<K: Crowded, C: Clock + Clone> Locked<K, C> {
+    pub(super) fn new(name: &'static str, rate: Rate, clock: &C) -> Self {
         let refusals = RateLimiter::dashmap_with_clock(quota(rate), clock.clone()).with_middleware();
         Self {
             refusals,
@@ -39,48 +37,49 @@ impl<C: Clock + Clone> Locked<C> {
             counted: AtomicUsize::new(0),
             crowded: AtomicBool::new(false),
             clock: clock.clone(),
+            name,
             rate,
         }
     }
 
-    fn whose(&self, network: Network) -> Network {
-        if self.crowded.load(Ordering::Relaxed) { network.crowd() } else { network }
+    fn whose(&self, who: K) -> K {
+        if self.crowded.load(Ordering::Relaxed) { who.crowd() } else { who }
     }
 
-    /// Is it turned away now?
-    pub(super) fn look(&self, network: Network) -> Result<(), TooMany> {
+    /// Are they turned away now?
+    pub(super) fn look(&self, who: K) -> Result<(), TooMany> {
         if self.turned_away.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
         let until = self.until.read().unwrap_or_else(PoisonError::into_inner);
         // Who was turned away before it was a crowd is so still.
-        let Some(until) = until.get(&network).or_else(|| until.get(&self.whose(network))).copied() else {
+        let Some(until) = until.get(&who).or_else(|| until.get(&self.whose(who))).copied() else {
             return Ok(());
         };
         let retry_after: Duration = until.duration_since(self.clock.now()).into();
         if retry_after.is_zero() {
             return Ok(());
         }
-        Err(TooMany { limit: NAME, rate: self.rate, retry_after })
+        Err(TooMany { limit: self.name, rate: self.rate, retry_after })
     }
 
     /// One more refusal. Who has used up the last one is turned away until there is another.
-    pub(super) fn count(&self, network: Network) {
+    pub(super) fn count(&self, who: K) {
         if self.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK as usize)
             && self.refusals.len() >= MOST
         {
             self.crowded.store(true, Ordering::Relaxed);
         }
-        let network = self.whose(network);
+        let who = self.whose(who);
         let now = self.clock.now();
-        let until = match self.refusals.check_key(&network) {
+        let until = match self.refusals.check_key(&who) {
             Ok(left) if left.remaining_burst_capacity() > 0 => return,
             Ok(_) => now + quota(self.rate).replenish_interval().into(),
             // Several came at once, before they were turned away.
             Err(until) => earliest::<C>(&until, now),
         };
         let mut all = self.until.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(network, until);
+        all.insert(who, until);
         self.turned_away.store(all.len(), Ordering::Release);
     }
 

@@ -15,7 +15,7 @@ use crate::config::Given;
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 
 fn configured(settings: &[(&str, &str)]) -> Config {
-    let all = ["address", "key", "user", "session", "failures"].map(|name| format!("limit_{name}"));
+    let all = ["address", "key", "user", "session", "failures", "links"].map(|name| format!("limit_{name}"));
     let mut flags: BTreeMap<String, String> = all.map(|name| (name, "off".to_owned())).into();
     flags.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Given::gather(Some(Path::new("/dev/null")), |_| None, &flags).unwrap().config().unwrap()
@@ -102,6 +102,27 @@ fn address_that_keeps_failing_is_turned_away_and_may_try_again_when_it_was_told(
 }
 
 #[test]
+fn person_who_tries_wrong_links_is_stopped_by_themselves() {
+    let (limits, clock) = limits(&[("limit_links", "3/h"), ("limit_failures", "100/m")]);
+    let (ada, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    for _ in 0..3 {
+        limits.may_try_link(ada).unwrap();
+        limits.tried_wrong_link(ada);
+    }
+    let stopped = limits.may_try_link(ada).unwrap_err();
+    assert_eq!((stopped.limit, stopped.retry_after), ("links", Duration::from_secs(1200)));
+    limits.may_try_link(bob).unwrap();
+    limits.may_authenticate(HOME).unwrap();
+    clock.advance(stopped.retry_after);
+    limits.may_try_link(ada).unwrap();
+    limits.tried_wrong_link(ada);
+    assert!(limits.may_try_link(ada).is_err());
+    clock.advance(Duration::from_secs(7200));
+    limits.sweep();
+    assert_eq!(limits.kept(), 0);
+}
+
+#[test]
 fn limit_that_is_off_costs_nothing_and_stops_nobody() {
     let (limits, _) = limits(&[]);
     let subject = Subject { key: Some(Uuid::nil()), user: Some(Uuid::nil()), session: None };
@@ -109,6 +130,8 @@ fn limit_that_is_off_costs_nothing_and_stops_nobody() {
         limits.request(HOME).unwrap();
         limits.refused(HOME);
         limits.may_authenticate(HOME).unwrap();
+        limits.tried_wrong_link(Uuid::nil());
+        limits.may_try_link(Uuid::nil()).unwrap();
         limits.admit(subject).unwrap();
     }
     assert_eq!(limits.kept(), 0);

@@ -3,9 +3,11 @@
 mod api_keys;
 mod audit;
 mod authorize;
+mod browsing;
 pub mod given;
 mod loadouts;
 mod malformed;
+mod one_time_links;
 mod operations;
 mod operator;
 mod people;
