@@ -24,6 +24,7 @@ use crate::credential::Pepper;
 use crate::doctor::Doctor;
 use crate::erasure;
 use crate::keys::Keys;
+use crate::last_used::LastUsed;
 use crate::limits::Limits as Allowances;
 use crate::outbound::{HostPortError, Limits, Outbound, OutboundError, Policy};
 use crate::replicas::{RegisterError, Replica};
@@ -71,6 +72,8 @@ pub struct App {
     pub allowances: Arc<Allowances>,
     /// What is refused before anybody is known.
     pub strangers: Arc<Strangers>,
+    /// When credentials were last used.
+    pub last_used: Arc<LastUsed>,
     /// Fires when no new connection is taken any more, and open ones are to end.
     pub draining: CancellationToken,
     /// Fires when the service stops.
@@ -188,9 +191,11 @@ impl App {
         );
         let allowances = Arc::new(Allowances::new(&config));
         let strangers = Arc::new(Strangers::default());
+        let last_used = Arc::new(LastUsed::new(database, authority.clone()));
         tokio::spawn(look_after(
             Arc::clone(&allowances),
             Arc::clone(&strangers),
+            Arc::clone(&last_used),
             commands.clone(),
             stop.clone(),
         ));
@@ -213,6 +218,7 @@ impl App {
             doctor,
             allowances,
             strangers,
+            last_used,
             draining: CancellationToken::new(),
             stop,
             projecting,
@@ -224,6 +230,7 @@ impl App {
     pub async fn close(&self) {
         self.calls.settle().await;
         self.strangers.finish(&self.commands).await;
+        self.last_used.finish().await;
         self.replica.leave().await;
         self.stop.cancel();
         self.projecting.wait().await;
@@ -236,12 +243,14 @@ impl App {
 async fn look_after(
     allowances: Arc<Allowances>,
     strangers: Arc<Strangers>,
+    last_used: Arc<LastUsed>,
     commands: Commands,
     stop: CancellationToken,
 ) {
     tokio::select! {
         () = allowances.keep_small() => {}
         () = strangers.tell(&commands) => {}
+        () = last_used.keep() => {}
         () = stop.cancelled() => {}
     }
 }

@@ -15,7 +15,6 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use chrono::{DateTime, Utc};
 use futures::future::LocalBoxFuture;
 use tollbook_aggregates::access::{self, Asker, Caller, World as _};
 use tollbook_aggregates::{AuthenticationFailure, SignInId, UserId};
@@ -49,7 +48,9 @@ impl FromRequest for Authenticated {
             app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
             let asker = authenticate(&app.authority, &app.pepper, &presented?).await?;
             app.allowances.admit(subject(&app, asker.caller)).map_err(Problem::too_many)?;
-            Ok(Self(Asker { address: Some(address), ..asker }))
+            let asker = Asker { address: Some(address), ..asker };
+            app.last_used.note(asker, app.clock.now());
+            Ok(Self(asker))
         })
     }
 }
@@ -119,23 +120,22 @@ pub async fn authenticate(
 ///
 /// # Errors
 /// When the book can't be reached.
-pub async fn signed_in(
-    authority: &Authority,
-    pepper: &Pepper,
-    cookie: &Credential,
-    at: DateTime<Utc>,
-) -> Result<Option<(SignInId, UserId)>, Problem> {
-    authority.catch_up_with_head(PATIENCE).await?;
-    let digest = cookie.hmac(pepper);
-    Ok(authority.look(|live| match live.credential(cookie.id())? {
+pub async fn signed_in(app: &App, cookie: &Credential) -> Result<Option<(SignInId, UserId)>, Problem> {
+    app.authority.catch_up_with_head(PATIENCE).await?;
+    let (digest, at) = (cookie.hmac(&app.pepper), app.clock.now());
+    let signed_in = app.authority.look(|live| match live.credential(cookie.id())? {
         (Caller::SignIn(id), _, verifier) if cookie.kind() == Kind::Web => {
             let right = Digest::from_bytes(verifier.hmac).matches(&digest);
-            let right = right && verifier.pepper_id.as_str() == pepper.id();
+            let right = right && verifier.pepper_id.as_str() == app.pepper.id();
             let grant = access::signed_in(live, id, at).ok().filter(|_| right)?;
             Some((id, grant.user_id))
         }
         _ => None,
-    }))
+    });
+    if let Some((id, _)) = signed_in {
+        app.last_used.note(Caller::SignIn(id).into(), at);
+    }
+    Ok(signed_in)
 }
 
 fn verify(live: &Live, pepper: &Pepper, credential: &Credential, digest: &Digest) -> Option<Asker> {

@@ -23,6 +23,7 @@ pub mod gateway;
 pub mod host;
 pub mod http;
 pub mod keys;
+pub mod last_used;
 pub mod limits;
 pub mod links;
 pub mod mcp;

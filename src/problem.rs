@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::authority::NotCaughtUp;
 use crate::book::ComposeError;
+use crate::last_used;
 use crate::limits::TooMany;
 use crate::redaction::scrub_text;
 
@@ -364,6 +365,14 @@ impl From<NotCaughtUp> for Problem {
     fn from(_: NotCaughtUp) -> Self {
         let detail = "This replica has not caught up with the book.";
         Self::unavailable("book.not_caught_up", detail, Duration::from_secs(1))
+    }
+}
+
+impl From<last_used::Unavailable> for Problem {
+    fn from(error: last_used::Unavailable) -> Self {
+        tracing::error!(%error, "what lies beside the book cannot be reached");
+        let detail = "The book's database cannot be reached for now.";
+        Self::unavailable("book.unavailable", detail, Duration::from_secs(1))
     }
 }
 

@@ -22,7 +22,7 @@ const GRANTS: &str = "
         public.projection_checkpoints, public.projection_rows, public.projection_terms,
         public.projection_postings,
         public.projection_active, public.projection_builds, public.data_keys, public.secrets,
-        public.replicas TO {role};
+        public.replicas, public.last_used TO {role};
     GRANT SELECT ON public._sqlx_migrations TO {role};
     GRANT EXECUTE ON FUNCTION public.make_partitions(integer) TO {role};";
 

@@ -49,13 +49,14 @@ enum Action {
     },
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     ("ID", |item| text_of(item, "id")),
     ("LABEL", |item| text_of(item, "device_label")),
     ("PREFIX", |item| text_of(item, "prefix")),
     ("ROLE", |item| text_of(item, "role")),
     ("STATUS", |item| text_of(item, "status")),
     ("CREATED", |item| time_of(item, "created_at")),
+    ("LAST USED", |item| time_of(item, "last_used_at")),
     ("EXPIRES", |item| time_of(item, "expires_at")),
 ];
 

@@ -37,6 +37,8 @@ struct Shown {
     label: String,
     since: String,
     since_iso: String,
+    used: String,
+    used_iso: String,
     until: String,
     until_iso: String,
 }
@@ -133,14 +135,18 @@ async fn shown(app: &App, person: &SignedIn) -> Result<Vec<Shown>, Refusal> {
     let positions: Vec<Position> = open.iter().map(|(_, created, _)| *created).collect();
     let events = app.journal.events(&positions).await?;
     let texts = reveal(&app.journal, &app.vault, &positions).await.map_err(|error| names::sealed(&error))?;
+    let last_used = app.last_used.of(open.iter().map(|(id, ..)| id.0)).await.map_err(Problem::from)?;
     let show = |(id, created, until): (SignInId, Position, DateTime<Utc>)| {
         let since = events.iter().find(|event| event.position == created)?.recorded_at;
+        let used = last_used.get(&id.0).copied().unwrap_or(since);
         Some(Shown {
             id,
             this: id == person.id,
             label: browsers::describe(texts.get(created, "user_agent")),
             since: said(since),
             since_iso: rfc3339(since),
+            used: said(used),
+            used_iso: rfc3339(used),
             until: said(until),
             until_iso: rfc3339(until),
         })

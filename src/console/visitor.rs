@@ -116,7 +116,7 @@ impl Visitor {
 /// Whose cookie it is, if it is in force.
 async fn signed_in(app: &App, cookie: &str) -> Result<Option<(Credential, SignedIn)>, Problem> {
     let Ok(credential) = Credential::parse(cookie) else { return Ok(None) };
-    let known = authn::signed_in(&app.authority, &app.pepper, &credential, app.clock.now()).await?;
+    let known = authn::signed_in(app, &credential).await?;
     let Some((id, user_id)) = known else { return Ok(None) };
     let name = names::person(app, user_id).await?;
     Ok(Some((credential, SignedIn { id, user_id, name })))

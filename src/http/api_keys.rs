@@ -85,6 +85,10 @@ struct ApiKeyView {
     rotated_at: Option<Time>,
     /// Until when the secret before its newest is good, too.
     former_until: Option<Time>,
+    /// When a request last came with it that this key was in force for: with the right secret, from an address that
+    /// it is for. Null, when none ever did. To within a second; of requests to another replica, some seconds late.
+    /// Refused tries, as with a revoked key, don't count.
+    last_used_at: Option<Time>,
 }
 
 /// Is a key valid?
@@ -122,7 +126,7 @@ struct Which {
 }
 
 impl ApiKeyView {
-    fn of(row: &ApiKeyRow, status: Status, texts: &Texts) -> Self {
+    fn of(row: &ApiKeyRow, status: Status, texts: &Texts, last_used: Option<DateTime<Utc>>) -> Self {
         Self {
             id: row.id.0,
             prefix: prefix(&row.credential_id),
@@ -137,6 +141,7 @@ impl ApiKeyView {
             reason: texts.of(row.revoked_because.as_ref()),
             rotated_at: row.rotated_at.map(Time),
             former_until: row.former_until.map(Time),
+            last_used_at: last_used.map(Time),
         }
     }
 }
@@ -214,6 +219,7 @@ async fn create(
             reason: None,
             rotated_at: None,
             former_until: None,
+            last_used_at: None,
         };
         let device_label = Private::from(body.device_label.as_str());
         let events = ApiKey::default().decide(ApiKeyCommand::Create { grant, device_label, at })?;
@@ -276,9 +282,10 @@ async fn list(
     }
     let page = views::page::<ApiKeys>(&app, workspace.0, terms, Order::OldestFirst, &listing.paging).await?;
     let texts = views::texts(&app, page.rows.iter().flat_map(pointers)).await?;
+    let last_used = app.last_used.of(page.rows.iter().map(|row| row.id.0)).await?;
     Ok(Json(page.map(|row| {
         let status = app.authority.look(|live| Status::of(live, &row, at));
-        ApiKeyView::of(&row, status, &texts)
+        ApiKeyView::of(&row, status, &texts, last_used.get(&row.id.0).copied())
     })))
 }
 
@@ -298,9 +305,10 @@ async fn get(
     let row = views::one::<ApiKeys>(&app, workspace.0, id.0, query.min_position).await?;
     let row = row.ok_or_else(|| Problem::not_found("API key"))?;
     let texts = views::texts(&app, pointers(&row)).await?;
+    let last_used = app.last_used.of([id.0]).await?;
     let at = app.clock.now();
     let status = app.authority.look(|live| Status::of(live, &row, at));
-    Ok(Json(ApiKeyView::of(&row, status, &texts)))
+    Ok(Json(ApiKeyView::of(&row, status, &texts, last_used.get(&id.0).copied())))
 }
 
 /// Ends an API key for good, at once and everywhere, and every session that was made with it. Twice is

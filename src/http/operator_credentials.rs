@@ -63,6 +63,9 @@ struct CredentialView {
     rotated_at: Option<Time>,
     /// When it was revoked, if it was.
     revoked_at: Option<Time>,
+    /// When a request last came with it that this credential was in force for. Null, when none ever did. To within a
+    /// second; of requests to another replica, some seconds late. Refused tries, as with a revoked one, don't count.
+    last_used_at: Option<Time>,
 }
 
 /// Is a credential valid?
@@ -102,7 +105,12 @@ struct OperatorCredentialRotated {
 }
 
 impl CredentialView {
-    fn of(row: &OperatorCredentialRow, texts: &Texts, at: DateTime<Utc>) -> Self {
+    fn of(
+        row: &OperatorCredentialRow,
+        texts: &Texts,
+        last_used: Option<DateTime<Utc>>,
+        at: DateTime<Utc>,
+    ) -> Self {
         Self {
             id: row.id.0,
             prefix: format!("tbk_{}_{}", Kind::Operator.letters(), row.credential_id),
@@ -116,6 +124,7 @@ impl CredentialView {
             expires_at: row.expires_at.map(Time),
             rotated_at: row.rotated_at.map(Time),
             revoked_at: row.revoked_at.map(Time),
+            last_used_at: last_used.map(Time),
         }
     }
 }
@@ -150,6 +159,7 @@ async fn create(
             expires_at: expires_at.map(Time),
             rotated_at: None,
             revoked_at: None,
+            last_used_at: None,
         };
         let answer = object(&OperatorCredentialCreated { credential, key: key.expose().to_owned() })?;
         Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
@@ -173,7 +183,8 @@ async fn list(
     let page =
         views::page::<OperatorCredentials>(&app, INSTANCE, Vec::new(), Order::OldestFirst, &paging).await?;
     let texts = views::texts(&app, page.rows.iter().map(|row| row.label.as_ref())).await?;
-    Ok(Json(page.map(|row| CredentialView::of(&row, &texts, at))))
+    let last_used = app.last_used.of(page.rows.iter().map(|row| row.id.0)).await?;
+    Ok(Json(page.map(|row| CredentialView::of(&row, &texts, last_used.get(&row.id.0).copied(), at))))
 }
 
 /// Gives an operator's credential another secret. For a while, both work.

@@ -4,6 +4,7 @@ mod calls;
 mod clients;
 mod echoed;
 mod endings;
+mod last_used;
 mod refusals;
 mod sample;
 mod setting;

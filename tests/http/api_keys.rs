@@ -23,7 +23,8 @@ async fn key_is_shown_once_and_works(house: TestHouse) {
     assert!(key.starts_with(&text(&made["prefix"])) && text(&made["prefix"]).len() == "tbk_key_".len() + 12);
     assert_eq!((&made["expires_at"], &made["role"]), (&json!(ends), &json!("admin")));
     let path = house.path(&format!("/api-keys/{}?min_position={position}", text(&made["id"])));
-    let read = house.get(&path, &key).await.expect(200);
+    let mut read = house.get(&path, &key).await.expect(200);
+    assert!(read["last_used_at"].take().is_string(), "this very moment");
     assert_eq!(read, made);
     assert!(!read.to_string().contains(&key));
     let default =

@@ -5,6 +5,7 @@ mod audit;
 mod authorize;
 mod browsing;
 pub mod given;
+mod last_used;
 mod loadouts;
 mod malformed;
 mod one_time_links;

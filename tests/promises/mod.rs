@@ -9,7 +9,7 @@
 //!    comes with the tree.
 //!
 //! Besides, what must hold of every write and list: `repetition`, `paging`; and what one of many may ask:
-//! `limits`, `requests`, `guidance`. Each test prints its figures. The long forms are ignored here and run by `make faults`; how
+//! `limits`, `requests`, `guidance`; and what lies beside the book: `last_used`. Each test prints its figures. The long forms are ignored here and run by `make faults`; how
 //! long, the environment says ([`figures::count`]).
 
 mod book;
@@ -26,6 +26,7 @@ mod expiry;
 mod figures;
 mod furnished;
 mod guidance;
+mod last_used;
 mod limits;
 mod load;
 mod memory;

@@ -16,6 +16,7 @@ export default async ({ args: { urls, links }, visitor, check, shots }) => {
   assert.equal(await items.count(), 3);
   assert.match(await items.first().textContent(), /Chromium on Linux.*this browser/s);
   assert.equal(await laptop.getByText("this browser").count(), 1);
+  for (const item of await items.all()) assert.match(await item.textContent(), /Last used \d+ \w+ \d{4}, \d\d:\d\d UTC/);
   await check(laptop);
   await shots(laptop, "sign-ins");
 
