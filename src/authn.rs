@@ -44,9 +44,11 @@ impl FromRequest for Authenticated {
         let address = app.as_ref().map(|app| app.allowances.client(peer, request.headers()));
         Box::pin(async move {
             let (Some(app), Some(address)) = (app, address) else { return Err(Problem::internal()) };
-            // Before anything is computed or looked up for an address that does nothing but fail.
-            app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
-            let asker = authenticate(&app.authority, &app.pepper, &presented?).await?;
+            let turned_away = || app.allowances.may_authenticate(address).map_err(Problem::too_many);
+            let asker = match presented {
+                Ok(credential) => authenticate(&app.authority, &app.pepper, &credential, turned_away).await?,
+                Err(problem) => return Err(turned_away().err().unwrap_or(problem)),
+            };
             app.allowances.admit(subject(&app, asker.caller)).map_err(Problem::too_many)?;
             let asker = Asker { address: Some(address), ..asker };
             app.last_used.note(asker, app.clock.now());
@@ -91,7 +93,9 @@ fn subject(app: &App, caller: Caller) -> Subject {
     }
 }
 
-/// Whose credential it is. The address is not known here.
+/// Whose credential it is. The address is not known here. `may_look_further` is asked once it isn't one that this
+/// replica knows already: whoever holds the right secret of one is never refused for what others at their address
+/// do, and strangers cost no more than an HMAC.
 ///
 /// # Errors
 /// 401, the same for an unknown and for a wrong one.
@@ -99,11 +103,13 @@ pub async fn authenticate(
     authority: &Authority,
     pepper: &Pepper,
     credential: &Credential,
+    may_look_further: impl FnOnce() -> Result<(), Problem>,
 ) -> Result<Asker, Problem> {
     let digest = credential.hmac(pepper);
     if let Some(asker) = authority.look(|live| verify(live, pepper, credential, &digest)) {
         return Ok(asker);
     }
+    may_look_further()?;
     match credential.kind() {
         // It may have ended long ago, which whoever holds its token is told.
         Kind::Session => authority.acquaint_with_token(credential.id(), PATIENCE).await?,

@@ -3,8 +3,8 @@
 //! Two kinds of limits. The wide ones, for every request of an address and of a key, a person or a
 //! session, keep one of them from taking the service away from the others; their defaults are beyond what
 //! honest callers reach. The narrow ones are for an address whose credentials are refused again and again,
-//! and for a person who tries one-time links that are none: they are turned away before anything is computed
-//! or looked up for them.
+//! and for a person who tries one-time links that are none: nothing more is looked up for them. Who comes from
+//! there with a credential that is known is let in all the same: others' failures are not theirs.
 //!
 //! A replica counts for itself: what is limited here is load, and load is a replica's own. What must hold
 //! across replicas (who may do what, how many calls a session has) is decided by the book.
@@ -121,7 +121,7 @@ impl<C: Clock + Clone> Limits<C> {
         addresses.take(Network::of(address))
     }
 
-    /// May a credential from this address be looked at?
+    /// May a credential from this address that isn't known be looked for?
     ///
     /// # Errors
     /// When too many of them were refused.

@@ -2,11 +2,11 @@
 
 mod departures;
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
+use rustc_hash::FxHashMap;
 use tollbook_aggregates::access::{Caller, World};
 use tollbook_aggregates::{
     ApiKey, ApiKeyEvent, ApiKeyId, Device, DeviceId, Event, Inline, Instance, LinkEvent, LinkId, Loadout,
@@ -30,31 +30,33 @@ pub struct Kept<A> {
 }
 
 /// Everything, exact up to [`Live::next`].
+///
+/// The hash is quick and not made for keys that strangers choose: every id in here was drawn by this service.
 #[derive(Debug, Default)]
 pub struct Live {
     next: Position,
     instance: Instance,
-    users: HashMap<UserId, Kept<User>>,
-    workspaces: HashMap<WorkspaceId, Kept<Workspace>>,
-    tool_servers: HashMap<ToolServerId, Kept<ToolServer>>,
-    loadouts: HashMap<LoadoutId, Kept<Loadout>>,
-    sessions: HashMap<SessionId, Kept<Session>>,
-    api_keys: HashMap<ApiKeyId, Kept<ApiKey>>,
-    devices: HashMap<DeviceId, Kept<Device>>,
-    operators: HashMap<OperatorId, Kept<Operator>>,
-    sign_ins: HashMap<SignInId, Kept<SignIn>>,
-    links: HashMap<LinkId, Kept<OneTimeLink>>,
+    users: FxHashMap<UserId, Kept<User>>,
+    workspaces: FxHashMap<WorkspaceId, Kept<Workspace>>,
+    tool_servers: FxHashMap<ToolServerId, Kept<ToolServer>>,
+    loadouts: FxHashMap<LoadoutId, Kept<Loadout>>,
+    sessions: FxHashMap<SessionId, Kept<Session>>,
+    api_keys: FxHashMap<ApiKeyId, Kept<ApiKey>>,
+    devices: FxHashMap<DeviceId, Kept<Device>>,
+    operators: FxHashMap<OperatorId, Kept<Operator>>,
+    sign_ins: FxHashMap<SignInId, Kept<SignIn>>,
+    links: FxHashMap<LinkId, Kept<OneTimeLink>>,
     /// By the public id of each.
-    links_by_credential: HashMap<Inline<12>, LinkId>,
+    links_by_credential: FxHashMap<Inline<12>, LinkId>,
     /// Who was erased, in that order, with the data keys that are to be destroyed.
     erased: Vec<Erased>,
     /// By the public id of each credential.
-    callers: HashMap<Inline<12>, Caller>,
+    callers: FxHashMap<Inline<12>, Caller>,
     /// Where the events stand whose bodies hold a server's address and its newest definitions.
-    addresses: HashMap<ToolServerId, Position>,
-    offered: HashMap<ToolServerId, Position>,
+    addresses: FxHashMap<ToolServerId, Position>,
+    offered: FxHashMap<ToolServerId, Position>,
     /// Where the events stand whose bodies hold the pinned definitions of each version.
-    pinned: HashMap<(LoadoutId, u32), Position>,
+    pinned: FxHashMap<(LoadoutId, u32), Position>,
     departures: Departures,
 }
 
@@ -95,7 +97,7 @@ mod absent {
     pub(super) static SESSION: Session = Session::Absent;
 }
 
-fn state<'a, K: Eq + Hash, A>(kept: &'a HashMap<K, Kept<A>>, id: &K, absent: &'a A) -> &'a A {
+fn state<'a, K: Eq + Hash, A>(kept: &'a FxHashMap<K, Kept<A>>, id: &K, absent: &'a A) -> &'a A {
     kept.get(id).map_or(absent, |kept| &kept.state)
 }
 
@@ -141,13 +143,13 @@ impl World for Live {
     }
 }
 
-fn fold<K: Eq + Hash, A: Aggregate>(kept: &mut HashMap<K, Kept<A>>, id: K, event: A::Event, at: Position) {
+fn fold<K: Eq + Hash, A: Aggregate>(kept: &mut FxHashMap<K, Kept<A>>, id: K, event: A::Event, at: Position) {
     let entry = kept.entry(id).or_insert_with(|| Kept { state: A::default(), at });
     entry.state.apply(event);
     entry.at = at;
 }
 
-fn expected<K: Eq + Hash, A>(kept: &HashMap<K, Kept<A>>, id: &K) -> Expected {
+fn expected<K: Eq + Hash, A>(kept: &FxHashMap<K, Kept<A>>, id: &K) -> Expected {
     kept.get(id).map_or(Expected::NoStream, |kept| Expected::At(kept.at))
 }
 

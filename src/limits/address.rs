@@ -69,11 +69,11 @@ pub(super) fn client(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[I
         return peer;
     }
     let mut client = peer;
-    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
-    let values: Vec<String> = headers.get_all("x-forwarded-for").map(text).collect();
-    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
-        // What can't be read was written by the last one that could be; what stands before it isn't looked at.
-        let Some(address) = read(hop.trim()) else { return client };
+    let lines: Vec<&HeaderValue> = headers.get_all("x-forwarded-for").collect();
+    // By bytes: one that isn't text spoils its own place in the row and no other.
+    for hop in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+        // What can't be read was written by the last one that could be.
+        let Some(address) = str::from_utf8(hop).ok().and_then(|hop| read(hop.trim())) else { return client };
         client = address;
         if !is_trusted(address) {
             return client;

@@ -164,6 +164,11 @@ fn forwarded_addresses_are_believed_from_trusted_proxies_only() {
     assert_eq!(client("10.0.0.1:1", &["203.0.113.7, unknown"]), "10.0.0.1");
     assert_eq!(client("10.0.0.1:1", &["203.0.113.7, "]), "10.0.0.1");
     assert_eq!(client("10.0.0.1:1", &["203.0.113.7", "\u{e9}"]), "10.0.0.1", "nor what stands before it");
+    // What isn't text spoils its own place: the proxy's entry behind it stands.
+    let mut spoiled = HeaderMap::new();
+    let line = HeaderValue::from_bytes(b"\xff, 203.0.113.7").unwrap();
+    spoiled.append(HeaderName::from_static("x-forwarded-for"), line);
+    assert_eq!(limits.client(peer("10.0.0.1:1"), &spoiled), HOME);
 }
 
 #[test]
