@@ -128,6 +128,17 @@ impl Authority {
         at(&self.shared.read())
     }
 
+    /// Waits until this holds of the state, looking whenever that has followed the book further.
+    pub async fn until(&self, holds: impl Fn(&Live) -> bool) {
+        let mut standing = self.shared.standing.subscribe();
+        while !self.look(&holds) {
+            if standing.changed().await.is_err() {
+                // Nobody follows any more: it never will.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Waits until the state includes every control event before `next`.
     ///
     /// # Errors

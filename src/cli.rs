@@ -23,6 +23,7 @@ mod loadout;
 mod login;
 mod logout;
 mod migrate;
+mod on_host;
 mod openapi;
 mod output;
 mod patience;

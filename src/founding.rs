@@ -187,6 +187,11 @@ pub async fn found_by_link(
     }
 }
 
+/// Waits until the book is no longer empty, by whomever and on whichever replica it was founded.
+pub async fn founded(app: &App) {
+    app.authority.until(|live| live.instance() != Instance::Empty).await;
+}
+
 fn is_empty(app: &App) -> bool {
     app.authority.look(Live::instance) == Instance::Empty
 }

@@ -122,7 +122,7 @@ async fn go_on(context: &Context, rooms: &Rooms, query: Query, events: &[Value])
 }
 
 fn one_a_line(events: &[Value]) -> Result<(), Failure> {
-    let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+    let lines: Vec<String> = events.iter().map(output::one_line).collect();
     output::text(&lines.join("\n"))
 }
 

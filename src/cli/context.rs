@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use url::Url;
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args};
+use secrecy::SecretString;
+use url::{Host, Url};
 
 use crate::config::{Config, Given};
 
@@ -17,6 +19,9 @@ use super::stores::{Holder, SignedIn, Stores};
 
 /// Where a service listens that nobody configured.
 const DEFAULT_URL: &str = "http://127.0.0.1:7070";
+
+/// Says as a variable what `--insecure-http` says.
+const INSECURE_HTTP: &str = "TOLLBOOK_INSECURE_HTTP";
 
 const EVERYWHERE: &str = "Everywhere";
 
@@ -36,6 +41,10 @@ pub(super) struct Global {
     /// The service to talk to [env: `TOLLBOOK_URL`] [default: the one that the CLI is signed in to].
     #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
     url: Option<Url>,
+    /// Send the credential to an http:// address beyond this machine, where whoever is in between can read it.
+    #[arg(long, global = true, env = INSECURE_HTTP, hide_env_values = true, help_heading = EVERYWHERE,
+        value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    insecure_http: bool,
     /// Print results as JSON.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
@@ -92,7 +101,7 @@ impl Context {
         let stores = self.stores()?;
         for holder in [Holder::Member, Holder::Operator] {
             if let Some(signed_in) = stores.find(holder, asked_for.as_ref())? {
-                return Ok((Self::client_for(asked_for, &signed_in)?, signed_in, holder));
+                return Ok((self.client_for(asked_for, &signed_in)?, signed_in, holder));
             }
         }
         Err(not_signed_in(&stores, Holder::Member, asked_for.as_ref())?)
@@ -154,15 +163,42 @@ impl Context {
         let asked_for = self.asked_for()?;
         let stores = self.stores()?;
         match stores.find(holder, asked_for.as_ref())? {
-            Some(signed_in) => Ok((Self::client_for(asked_for, &signed_in)?, signed_in)),
+            Some(signed_in) => Ok((self.client_for(asked_for, &signed_in)?, signed_in)),
             None => Err(not_signed_in(&stores, holder, asked_for.as_ref())?),
         }
     }
 
-    fn client_for(asked_for: Option<Url>, signed_in: &SignedIn) -> Result<Client, Failure> {
+    fn client_for(&self, asked_for: Option<Url>, signed_in: &SignedIn) -> Result<Client, Failure> {
         let url = asked_for.or_else(|| signed_in.url.clone()).map_or_else(default_url, Ok)?;
-        Client::new(url, Some(signed_in.secret.clone()))
+        self.client_to(url, signed_in.secret.clone())
     }
+
+    /// A client that sends this credential to the service at `url`.
+    pub(super) fn client_to(&self, url: Url, secret: SecretString) -> Result<Client, Failure> {
+        self.may_send_to(&url)?;
+        Client::new(url, Some(secret))
+    }
+
+    /// No credential goes out in the clear, unless somebody said so.
+    pub(super) fn may_send_to(&self, url: &Url) -> Result<(), Failure> {
+        if !goes_in_the_clear(url) || self.global.insecure_http {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "{} is not encrypted, and whoever is in between could read the credential: use https://, or say --insecure-http ({INSECURE_HTTP}=true)",
+            plain(url)
+        )))
+    }
+}
+
+fn goes_in_the_clear(url: &Url) -> bool {
+    let here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !here
 }
 
 fn default_url() -> Result<Url, Failure> {

@@ -74,6 +74,12 @@ impl Failure {
         &self.message
     }
 
+    /// The same as a sentence, for a line that says more.
+    pub(super) fn sentence(&self) -> String {
+        let end = if self.message.ends_with(['.', ']', ')']) { "" } else { "." };
+        format!("{}{end}", self.message)
+    }
+
     /// One line on standard error.
     pub(super) fn report(&self) {
         if !self.message.is_empty() {
@@ -106,8 +112,8 @@ impl From<Problem> for Failure {
         if let Some(url) = page {
             message = format!("{message} ({url})");
         }
-        // What an operator needs to find the cause in the log.
-        if problem.status >= 500 {
+        // What an operator needs to find the cause in the log, where there was a request.
+        if problem.status >= 500 && !problem.request_id.is_empty() {
             message = format!("{message} (request {})", problem.request_id);
         }
         let message = format!("{message} [{}]", problem.code);

@@ -73,6 +73,7 @@ impl Loadout {
         let rooms = self.r#in.open(context).await?;
         match self.action {
             Action::Create { name, tools } => {
+                refuse_taken(&rooms, &name).await?;
                 let tools = select(&rooms, &tools).await?;
                 let body = json!({ "name": name, "tools": tools });
                 let created = rooms.client.post(&rooms.path(&[LIST]), &body).await?;
@@ -109,6 +110,18 @@ impl Loadout {
             }
         }
     }
+}
+
+/// Names lead to loadouts here, so the CLI gives none twice.
+async fn refuse_taken(rooms: &Rooms, name: &str) -> Result<(), Failure> {
+    let known = rooms.client.list(&rooms.path(&[LIST]), &[], MOST).await?;
+    if !known.iter().any(|loadout| text_of(loadout, "name") == name) {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "there is a loadout `{name}`: `tollbook loadout change {} --tool …` makes its next version",
+        super::session::quoted(name)
+    )))
 }
 
 /// The selection of a loadout's newest version.

@@ -2,9 +2,8 @@
 
 use clap::Args;
 use serde_json::json;
-use url::{Host, Url};
+use url::Url;
 
-use super::client::Client;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::text_of;
@@ -32,6 +31,7 @@ impl Login {
         secret_input::refuse_arguments(&self.given, "tollbook login --with-api-key")?;
         debug_assert!(self.with_api_key);
         let url = context.service(self.server)?;
+        context.may_send_to(&url)?;
         let text = secret_input::read("the API key")?;
         let credential = Credential::parse(text.trim())
             .map_err(|malformed| Failure::not_signed_in(format!("{malformed}; nothing was kept")))?;
@@ -45,14 +45,8 @@ impl Login {
                 )));
             }
         };
-        if goes_in_the_clear(&url) {
-            note(&format!(
-                "warning: {} is not encrypted: whoever is in between can read the key",
-                plain(&url)
-            ));
-        }
         let secret = secrecy::SecretString::from(credential.expose());
-        let client = Client::new(url.clone(), Some(secret.clone()))?;
+        let client = context.client_to(url.clone(), secret.clone())?;
         let who = Who::ask(&client, holder, credential.display_prefix()).await?;
         let workspace_id = who.workspace_id();
         let stores = context.stores()?;
@@ -75,14 +69,4 @@ impl Login {
         }
         Ok(())
     }
-}
-
-fn goes_in_the_clear(url: &Url) -> bool {
-    let here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "http" && !here
 }

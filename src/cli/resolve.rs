@@ -1,5 +1,5 @@
-//! From what a person writes to an id: the id itself, a name, or the beginning of an id, where only
-//! one thing fits.
+//! From what a person writes to an id: the id itself, a name, or the beginning or the end of an id, where only
+//! one thing fits. Of things of the same name, the one that is in force is meant: labels are used again.
 
 use clap::Args;
 use serde_json::Value;
@@ -115,14 +115,21 @@ pub(super) async fn find(
 }
 
 fn choose(items: &[Value], what: &str, name: &str, wanted: &str) -> Result<String, Failure> {
-    let ids = |fits: &dyn Fn(&&Value) -> bool| -> Vec<String> {
-        items.iter().filter(fits).map(|item| text_of(item, "id")).collect()
-    };
-    let mut found = ids(&|item| text_of(item, name) == wanted);
-    if found.is_empty() && wanted.len() >= PREFIX {
-        let beginning = wanted.to_ascii_lowercase();
-        found = ids(&|item| text_of(item, "id").starts_with(&beginning));
+    let fitting = |fits: &dyn Fn(&&Value) -> bool| -> Vec<&Value> { items.iter().filter(fits).collect() };
+    let mut found = fitting(&|item| text_of(item, name) == wanted);
+    if found.len() > 1 {
+        let in_force: Vec<&Value> = found.iter().copied().filter(|item| is_in_force(item)).collect();
+        found = if in_force.is_empty() { found } else { in_force };
     }
+    // As tables show it: `…` and the end.
+    let part = wanted.trim_start_matches('…').to_ascii_lowercase();
+    if found.is_empty() && part.len() >= PREFIX {
+        found = fitting(&|item| {
+            let id = text_of(item, "id");
+            id.ends_with(&part) || (id.starts_with(&part) && part == wanted.to_ascii_lowercase())
+        });
+    }
+    let found: Vec<String> = found.into_iter().map(|item| text_of(item, "id")).collect();
     match found.as_slice() {
         [id] => Ok(id.clone()),
         [] => Err(Failure::failed(format!("there is no {what} `{wanted}`"))),
@@ -130,6 +137,11 @@ fn choose(items: &[Value], what: &str, name: &str, wanted: &str) -> Result<Strin
             "`{wanted}` is more than one {what}, {first} and {second} among them: use an id"
         ))),
     }
+}
+
+/// Sessions are open, keys and operators' credentials active.
+fn is_in_force(item: &Value) -> bool {
+    matches!(text_of(item, "status").as_str(), "open" | "active")
 }
 
 #[cfg(test)]
@@ -154,6 +166,28 @@ mod tests {
     fn a_name_or_the_beginning_of_an_id_is_enough_where_one_thing_fits() {
         assert_eq!(chosen("one").unwrap(), "0197aaaa-0000-7000-8000-000000000001");
         assert_eq!(chosen("0197AAAA").unwrap(), "0197aaaa-0000-7000-8000-000000000001");
+    }
+
+    #[test]
+    fn an_end_of_an_id_is_enough_with_and_without_what_tables_put_before_it() {
+        assert_eq!(chosen("…00000001").unwrap(), "0197aaaa-0000-7000-8000-000000000001");
+        assert_eq!(chosen("00000003").unwrap(), "0197bbbb-0000-7000-8000-000000000003");
+        assert!(chosen("…0197").unwrap_err().contains("no thing"), "that is a beginning");
+    }
+
+    #[test]
+    fn of_the_same_name_the_one_in_force_is_meant() {
+        let of = |status: &[&str]| {
+            let made = status.iter().enumerate();
+            let items: Vec<_> = made
+                .map(|(id, status)| json!({ "id": id.to_string(), "name": "ci", "status": status }))
+                .collect();
+            choose(&items, "thing", "name", "ci").ok()
+        };
+        assert_eq!(of(&["revoked", "active", "expired"]).as_deref(), Some("1"));
+        assert_eq!(of(&["ended"]).as_deref(), Some("0"));
+        assert_eq!(of(&["open", "open"]), None);
+        assert_eq!(of(&["revoked", "revoked"]), None);
     }
 
     #[test]

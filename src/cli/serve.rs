@@ -1,6 +1,7 @@
 //! `tollbook serve`: the service, until it is told to stop.
 
-use std::io::IsTerminal as _;
+mod first_owner;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -11,20 +12,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::credential::Credential;
 use crate::sample::{self, SampleServer};
-use crate::{founding, links, server, telemetry};
+use crate::{server, telemetry};
 
 use super::context::Context;
 use super::failure::Failure;
-use super::output::{self, note, plain};
+use super::output::{self, plain};
 use super::service_file::{ServiceFile, local_url};
 use super::settings::Settings;
 
 /// What a shell says of a process that an interrupt ended.
 const INTERRUPTED: i32 = 130;
-/// Where the first owner's link lies, in the data directory, where no terminal shows it.
-const FIRST_OWNERS_LINK: &str = "first-owner-link";
 
 /// Run the service.
 #[derive(Debug, Args)]
@@ -73,7 +71,7 @@ impl Serve {
         drop(sample);
         file.remove(&app.config.data_dir)?;
         // The next start makes another, if one is needed still.
-        let _ = std::fs::remove_file(app.config.data_dir.join(FIRST_OWNERS_LINK));
+        first_owner::withdraw(&app.config.data_dir)?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -130,37 +128,13 @@ fn leave_word(
     Ok(file)
 }
 
-fn announce(context: &Context, app: &App, file: &ServiceFile) -> Result<(), Failure> {
+fn announce(context: &Context, app: &Arc<App>, file: &ServiceFile) -> Result<(), Failure> {
     if context.output.json {
         output::text(&json!({ "url": app.config.public_url.as_str(), "local_url": file.url.as_str(), "pid": file.pid }).to_string())?;
     } else {
         output::text(&format!("Tollbook listens on {}", plain(&app.config.public_url)))?;
     }
-    if let Some((link, _)) = founding::first_owners_link(app) {
-        invite_first_owner(app, &link)?;
-        note(&format!(
-            "Or from here: tollbook bootstrap --user NAME --workspace NAME --data-dir {}",
-            app.config.data_dir.display()
-        ));
-    }
-    Ok(())
-}
-
-/// Whoever holds the link owns what there is: it goes to a terminal, or into a file that only its owner can read, and
-/// never into what is kept of standard error.
-fn invite_first_owner(app: &App, link: &Credential) -> Result<(), Failure> {
-    let url = links::url(&app.config.public_url, link);
-    if std::io::stderr().is_terminal() {
-        note(&format!("The book is empty. Its first owner opens this link, within an hour:\n  {url}"));
-    } else {
-        let data_dir = &app.config.data_dir;
-        ServiceFile::dir(data_dir)?.lock()?.write(FIRST_OWNERS_LINK, &format!("{url}\n"))?;
-        note(&format!(
-            "The book is empty. Its first owner opens the link in {}, within an hour.",
-            data_dir.join(FIRST_OWNERS_LINK).display()
-        ));
-    }
-    Ok(())
+    first_owner::invite(context, app)
 }
 
 /// The signals that ask the service to stop.

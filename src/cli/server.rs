@@ -7,9 +7,10 @@ use url::Url;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{list_of, text_of, time_of};
-use super::output::{self, Column, facts, short};
+use super::output::{self, Column, facts, note, printable, short};
 use super::resolve::{In, MOST, Rooms};
 use super::secret_input;
+use super::session::quoted;
 
 const LIST: &str = "tool-servers";
 
@@ -72,6 +73,7 @@ impl Server {
         match self.action {
             Action::Add { name, endpoint, header, header_stdin, no_refresh } => {
                 let auth = auth(header.as_deref(), header_stdin)?;
+                refuse_taken(&rooms, &name, Some(&endpoint)).await?;
                 add(
                     context,
                     &rooms,
@@ -100,6 +102,7 @@ impl Server {
             }
             Action::Rename { which, name } => {
                 let id = rooms.server(&which.server).await?;
+                refuse_taken(&rooms, &name, None).await?;
                 let body = json!({ "name": name });
                 let renamed = rooms.client.patch(&rooms.path(&[LIST, &id]), &body).await?;
                 rooms.client.settle(&rooms.path(&[LIST]), &renamed).await;
@@ -144,8 +147,33 @@ async fn add(context: &Context, rooms: &Rooms, body: &Value, no_refresh: bool) -
         let tools = if tools.is_empty() { String::new() } else { output::table(tools, &TOOLS) };
         [people(added), tools].join("\n\n").trim_end().to_owned()
     })?;
-    // It is registered all the same: what to do about it is what the problem says.
-    refreshed.map(drop)
+    // What was asked for stands, and trying again would register another: a server that needs to be started, or
+    // connected, is an ordinary state and no failure. The next command says so again if it matters.
+    if let Err(failure) = refreshed {
+        let name = quoted(&text_of(&added, "name"));
+        note(&printable(&format!(
+            "warning: it is registered, and its tools could not be fetched: {} Then: `tollbook server refresh {name}`",
+            failure.sentence()
+        )));
+    }
+    Ok(())
+}
+
+/// Names lead to tool servers here, so the CLI gives none twice; ids do as well, and for the service names needn't be
+/// unique.
+async fn refuse_taken(rooms: &Rooms, name: &str, endpoint: Option<&Url>) -> Result<(), Failure> {
+    let known = rooms.client.list(&rooms.path(&[LIST]), &[], MOST).await?;
+    let Some(taken) = known.iter().find(|server| text_of(server, "name") == name) else { return Ok(()) };
+    let shown = quoted(name);
+    Err(Failure::failed(if endpoint.is_some_and(|url| text_of(taken, "url") == url.as_str()) {
+        format!(
+            "`{name}` is registered already, at this URL: `tollbook server refresh {shown}` fetches its tools anew"
+        )
+    } else {
+        format!(
+            "another tool server is called `{name}`: choose another name, or take that one out with `tollbook server remove {shown}`"
+        )
+    }))
 }
 
 async fn refresh(rooms: &Rooms, id: &str) -> Result<Value, Failure> {

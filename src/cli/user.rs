@@ -1,21 +1,17 @@
 //! `tollbook user`: people, as whoever runs the machine looks after them.
 //!
-//! A host command: a service that runs on this data directory is asked to do it. Without one, the book is opened
-//! here.
+//! A host command: see [`super::on_host`].
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::{host, telemetry};
+use crate::host;
 
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::text_of;
-use super::output::{facts, note};
-use super::service_file::ServiceFile;
+use super::on_host;
+use super::output::{facts, note, plain};
 use super::settings::Settings;
 
 /// People.
@@ -52,27 +48,24 @@ impl User {
 impl Link {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config(&self.settings)?;
-        let made = match ServiceFile::running(&config.data_dir).await? {
-            Some((_, client)) => client.post(&["host", "user-link"], &json!({ "user": self.user })).await?,
-            None => self.make(config).await?,
-        };
-        context.output.one(&made, |made| {
+        let (data_dir, public_url) = (config.data_dir.clone(), config.public_url.clone());
+        let here = async |app: &_| host::sign_in_link(app, &self.user).await;
+        let body = json!({ "user": self.user });
+        let made = on_host::carry_out(config, &["host", "user-link"], &body, here).await?;
+        context.output.one(&made.answer, |made| {
             let fact = |name| (name, text_of(made, name));
             facts(&[fact("user_id"), fact("one_time_url"), fact("expires_at")])
         })?;
         if !context.output.json {
             note("The link signs in whoever opens it, once. It is shown this once.");
         }
+        if !made.served {
+            note(&format!(
+                "warning: no service runs on `{}`: the link opens once one is reached at {}",
+                data_dir.display(),
+                plain(&public_url)
+            ));
+        }
         Ok(())
-    }
-
-    /// Opens the book for this one thing.
-    async fn make(&self, config: Config) -> Result<Value, Failure> {
-        telemetry::start("warn", config.log_json)
-            .map_err(|error| Failure::failed(format!("no log can be written: {error}")))?;
-        let app = App::start(config, Clock::default(), true).await?;
-        let made = host::sign_in_link(&app, &self.user).await;
-        app.close().await;
-        Ok(json!(made?))
     }
 }

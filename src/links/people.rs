@@ -23,7 +23,9 @@ pub async fn called(app: &App, name: &str) -> Result<UserId, Problem> {
     if let Ok(id) = Uuid::parse_str(name) {
         return Ok(UserId(id));
     }
-    let known = Position(app.authority.look(Live::next).0.saturating_sub(1));
+    let Some(known) = app.authority.look(Live::next).0.checked_sub(1).map(Position) else {
+        return Err(Problem::not_found("person"));
+    };
     let waited = app.views.wait_for("user", known, super::PATIENCE).await;
     if !matches!(waited, Ok(Ok(_))) {
         return Err(unreadable("names are not read in yet"));

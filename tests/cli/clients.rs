@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use serde_json::{Value, json};
 use tollbook_testkit::node::{Settings, Upstream};
 
-use super::machine::{Machine, Service};
+use super::machine::{Machine, Service, client};
 
 /// A service with the sample registered as `sample`, and a loadout `l` of two of its tools.
 fn ready() -> (Machine, Service) {
@@ -60,14 +60,23 @@ fn loadouts_have_versions_and_differences() {
     assert!(machine.run(&["loadout", "get", "l"]).fails(1).contains("no loadout `l`"));
 }
 
-#[test]
-fn names_must_be_unambiguous_and_the_beginning_of_an_id_is_enough() {
+#[tokio::test(flavor = "multi_thread")]
+async fn names_must_be_unambiguous_and_a_part_of_an_id_is_enough() {
     let (machine, _service) = ready();
-    machine.run(&["server", "add", "sample", &machine.sample(), "--no-refresh"]).ok();
+    // For the service, names needn't be unique.
+    let workspace = machine.run(&["workspace", "list", "--json"]).json()["items"][0]["id"].clone();
+    let url =
+        format!("{}/v1/workspaces/{}/tool-servers", machine.get("TOLLBOOK_URL"), workspace.as_str().unwrap());
+    let twin = json!({ "name": "sample", "url": machine.sample() });
+    let request = client().post(url).bearer_auth(machine.get("TOLLBOOK_API_KEY")).json(&twin);
+    let twin: Value = request.send().await.unwrap().json().await.unwrap();
+    machine.run(&["server", "get", twin["id"].as_str().unwrap()]).ok();
     assert!(machine.run(&["server", "get", "sample"]).fails(1).contains("more than one tool server"));
     let all = machine.run(&["server", "list", "--json"]).json();
     let id = all["items"][0]["id"].as_str().unwrap();
-    assert_eq!(machine.run(&["server", "get", &id[..35], "--json"]).json()["id"], id);
+    for part in [&id[..35], &id[20..], &format!("…{}", &id[28..])] {
+        assert_eq!(machine.run(&["server", "get", part, "--json"]).json()["id"], id, "{part}");
+    }
     machine.run(&["server", "rename", id, "other"]).ok();
     machine.run(&["server", "tools", "other"]).ok();
     machine.run(&["server", "refresh", "other"]).ok();
@@ -150,13 +159,57 @@ async fn a_header_comes_from_the_environment_or_from_standard_input_and_is_never
     for added in [by_variable.ok(), by_input.ok()] {
         assert!(added.contains("echo") && !added.contains("sesame"), "{added}");
     }
-    let refused = machine.run(&["server", "add", "three", upstream.url()]);
-    assert_eq!(refused.code, Some(1), "{}", refused.err);
-    assert!(refused.out.contains("three"), "it is registered all the same");
+    let added = machine.run(&["server", "add", "three", upstream.url()]);
+    assert!(added.err.contains("it is registered"), "{}", added.err);
+    assert!(added.ok().contains("three"));
     assert!(
         machine
             .run(&["server", "add", "four", upstream.url(), "--header", "x-api-key=NONE"])
             .fails(2)
             .contains("NONE")
     );
+}
+
+#[test]
+fn a_tool_server_that_is_down_is_registered_once_and_it_is_said_what_is_missing() {
+    let (machine, _service) = ready();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let add = ["server", "add", "it's down", &format!("http://{nobody}/mcp"), "--json"];
+    let added = machine.run(&add);
+    assert!(
+        added.err.lines().count() == 1 && added.err.starts_with("warning: it is registered"),
+        "{}",
+        added.err
+    );
+    assert!(added.err.contains(r"`tollbook server refresh 'it'\''s down'`"), "{}", added.err);
+    assert_eq!(added.json()["name"], "it's down");
+    // Again, by habit.
+    let refused = machine.run(&add).fails(1);
+    assert!(refused.contains("registered already") && refused.contains("server refresh"), "{refused}");
+    assert_eq!(names(&machine.run(&["server", "list", "--json"]).json(), "name"), ["sample", "it's down"]);
+    machine.run(&["server", "get", "it's down"]).ok();
+}
+
+#[test]
+fn a_name_in_use_is_refused_before_anything_is_made() {
+    let (machine, _service) = ready();
+    for (command, told) in [
+        (&["server", "add", "sample", "http://127.0.0.1:9/mcp"][..], "choose another name"),
+        (&["server", "add", "sample", &machine.sample()], "server refresh"),
+        (&["loadout", "create", "l", "--tool", "sample/add"], "loadout change"),
+    ] {
+        let refused = machine.run(command).fails(1);
+        assert!(refused.contains(told), "{refused}");
+    }
+    machine.run(&["server", "add", "other", &machine.sample(), "--no-refresh"]).ok();
+    assert!(machine.run(&["server", "rename", "other", "sample"]).fails(1).contains("choose another name"));
+    assert_eq!(names(&machine.run(&["loadout", "list", "--json"]).json(), "name"), ["l"]);
+    // A label is free again once what had it has ended.
+    for _ in 0..2 {
+        machine.run(&["session", "create", "--loadout", "l", "--label", "tour"]).ok();
+        machine.run(&["session", "call", "tour", "say", r#"{"text":"hello"}"#]).ok();
+        machine.run(&["session", "revoke", "tour"]).ok();
+        machine.run(&["key", "create", "--device-label", "laptop", "--role", "auditor"]).ok();
+        machine.run(&["key", "revoke", "laptop"]).ok();
+    }
 }

@@ -281,3 +281,25 @@ fn who_is_refused_is_told_what_to_do_with_the_exit_code_that_says_so() {
     let refused = machine.run(&["server", "list"]).fails(3);
     assert!(refused.contains("`tollbook key check`") && !refused.contains(&auditor[24..40]), "{refused}");
 }
+
+#[test]
+fn no_credential_goes_out_in_the_clear_unless_somebody_says_so() {
+    let mut machine = Machine::new();
+    let service = machine.serve(&[]);
+    let key = keep(&machine, &service);
+    // Every address of this machine is no loopback address, and reaches the same service.
+    let open = service.url.replace("127.0.0.1", "0.0.0.0");
+    let refused = login(&machine, &open, &key).fails(2);
+    assert!(refused.contains("not encrypted") && refused.contains("--insecure-http"), "{refused}");
+    machine.set("TOLLBOOK_API_KEY", &key);
+    let list = ["server", "list", "--url", &open];
+    assert!(machine.run(&list).fails(2).contains("not encrypted"));
+    machine.run(&["server", "list", "--url", &open, "--insecure-http"]).ok();
+    machine.set("TOLLBOOK_INSECURE_HTTP", "true");
+    machine.run(&list).ok();
+    login(&machine, &open, &key).ok();
+    for no in ["false", ""] {
+        machine.set("TOLLBOOK_INSECURE_HTTP", no);
+        machine.run(&list).fails(2);
+    }
+}

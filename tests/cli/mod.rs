@@ -6,5 +6,8 @@ mod configuration;
 mod credentials;
 mod demo;
 pub mod machine;
+mod on_host;
+mod secrets_at_a_terminal;
 mod serving;
+mod terminal;
 mod tour;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::fields::{shown, text_of, time_of};
-use crate::cli::output::{Column, printable, short};
+use crate::cli::output::{Column, padded, printable, short};
 
 /// How events are shown. Everything about them is in `--json`.
 pub(in crate::cli) const COLUMNS: [Column; 5] = [
@@ -22,7 +22,7 @@ const MOST: usize = 60;
 /// An event that is shown on its own, below others.
 pub(super) fn line(event: &Value) -> String {
     let cells = COLUMNS.iter().map(|(head, cell)| (head.len().max(width(head)), printable(&cell(event))));
-    let line: Vec<String> = cells.map(|(width, cell)| format!("{cell:<width$}")).collect();
+    let line: Vec<String> = cells.map(|(width, cell)| padded(&cell, width)).collect();
     line.join("  ").trim_end().to_owned()
 }
 
