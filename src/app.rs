@@ -153,7 +153,13 @@ impl App {
         let stop = CancellationToken::new();
         let authority = Authority::start(journal.clone(), clock.clone(), stop.clone()).await?;
         let doctor = Doctor::inside(config.clone(), clock.clone(), database.clone(), authority.clone());
-        tokio::spawn(erasure::follow(authority.clone(), Arc::clone(&vault), stop.clone()));
+        let last_used = Arc::new(LastUsed::new(database, authority.clone()));
+        tokio::spawn(erasure::follow(
+            authority.clone(),
+            Arc::clone(&vault),
+            Arc::clone(&last_used),
+            stop.clone(),
+        ));
         let views = Views::new(journal.clone());
         let incarnation = Clock::fresh_id();
         let projector = Projector::new(&views, standard(), Pace::default(), incarnation);
@@ -191,7 +197,6 @@ impl App {
         );
         let allowances = Arc::new(Allowances::new(&config));
         let strangers = Arc::new(Strangers::default());
-        let last_used = Arc::new(LastUsed::new(database, authority.clone()));
         tokio::spawn(look_after(
             Arc::clone(&allowances),
             Arc::clone(&strangers),
@@ -230,7 +235,7 @@ impl App {
     pub async fn close(&self) {
         self.calls.settle().await;
         self.strangers.finish(&self.commands).await;
-        self.last_used.finish().await;
+        self.last_used.keep().await;
         self.replica.leave().await;
         self.stop.cancel();
         self.projecting.wait().await;
@@ -250,7 +255,7 @@ async fn look_after(
     tokio::select! {
         () = allowances.keep_small() => {}
         () = strangers.tell(&commands) => {}
-        () = last_used.keep() => {}
+        () = last_used.run() => {}
         () = stop.cancelled() => {}
     }
 }

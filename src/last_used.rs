@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tollbook_aggregates::UserId;
 use tollbook_aggregates::access::{self, Asker, Caller};
 use tollbook_journal::Database;
 use uuid::Uuid;
@@ -39,6 +40,8 @@ pub struct LastUsed {
     /// Used while this replica had not caught up with the book: it may have been revoked before.
     doubtful: Mutex<HashMap<Uuid, (Asker, DateTime<Utc>)>>,
     table: Table,
+    /// One batch at a time, and none while something is forgotten: it would bring it back.
+    keeping: tokio::sync::Mutex<()>,
     /// The last batch could not be kept.
     failing: AtomicBool,
 }
@@ -46,8 +49,14 @@ pub struct LastUsed {
 impl LastUsed {
     /// In this database.
     pub fn new(database: Database, authority: Authority) -> Self {
-        let (noted, doubtful) = (Noted::default(), Mutex::default());
-        Self { authority, noted, doubtful, table: Table(database), failing: AtomicBool::new(false) }
+        Self {
+            authority,
+            noted: Noted::default(),
+            doubtful: Mutex::default(),
+            table: Table(database),
+            keeping: tokio::sync::Mutex::default(),
+            failing: AtomicBool::new(false),
+        }
     }
 
     /// Notes that whoever holds a credential came with it at this time, if it is in force. Never waits.
@@ -81,16 +90,16 @@ impl LastUsed {
         Ok(known)
     }
 
-    /// Keeps what was noted as long as it is polled.
-    pub async fn keep(&self) {
+    /// Keeps what was noted, [`EVERY`] so often, as long as it is polled.
+    pub async fn run(&self) {
         loop {
             tokio::time::sleep(EVERY).await;
-            self.finish().await;
+            self.keep().await;
         }
     }
 
-    /// Keeps what was noted; what can't be kept stays noted. For the end.
-    pub async fn finish(&self) {
+    /// Keeps what was noted; what can't be kept stays noted.
+    pub async fn keep(&self) {
         match self.keep_noted().await {
             Ok(()) if self.failing.swap(false, Ordering::Relaxed) => {
                 tracing::info!("when credentials were last used is kept again");
@@ -102,16 +111,20 @@ impl LastUsed {
         }
     }
 
-    /// Knows nothing of these credentials any more, here and in the table.
+    /// Knows nothing any more of the credentials of a person who was erased, here and in the table. Each replica
+    /// does it for itself: another's may come back with what it had noted, until it has done it, too.
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn forget(&self, ids: &[Uuid]) -> Result<(), Unavailable> {
-        self.noted.forget(ids);
-        self.table.forget(ids).await
+    pub async fn forget(&self, user_id: UserId) -> Result<(), Unavailable> {
+        let ids: Vec<Uuid> = self.authority.look(|live| live.credentials_of(user_id).collect());
+        let _alone = self.keeping.lock().await;
+        self.noted.forget(&ids);
+        if ids.is_empty() { Ok(()) } else { self.table.forget(&ids).await }
     }
 
     async fn keep_noted(&self) -> Result<(), Unavailable> {
+        let _alone = self.keeping.lock().await;
         self.settle_doubts().await;
         let batch = self.noted.unkept();
         if !batch.is_empty() {

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::authority::NotCaughtUp;
 use crate::book::ComposeError;
+use crate::erasure::Undestroyed;
 use crate::last_used;
 use crate::limits::TooMany;
 use crate::redaction::scrub_text;
@@ -373,6 +374,15 @@ impl From<last_used::Unavailable> for Problem {
         tracing::error!(%error, "what lies beside the book cannot be reached");
         let detail = "The book's database cannot be reached for now.";
         Self::unavailable("book.unavailable", detail, Duration::from_secs(1))
+    }
+}
+
+impl From<Undestroyed> for Problem {
+    fn from(error: Undestroyed) -> Self {
+        match error {
+            Undestroyed::Keys(error) => error.into(),
+            Undestroyed::LastUsed(error) => error.into(),
+        }
     }
 }
 

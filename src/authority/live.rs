@@ -192,6 +192,18 @@ impl Live {
         })
     }
 
+    /// The API keys and sign-ins that a person ever had, in no order.
+    pub fn credentials_of(&self, user_id: UserId) -> impl Iterator<Item = Uuid> {
+        let theirs = move |holder: Option<UserId>| holder == Some(user_id);
+        let keys =
+            self.api_keys.iter().filter(move |(_, kept)| theirs(kept.state.grant().map(|key| key.user_id)));
+        let sign_ins = self
+            .sign_ins
+            .iter()
+            .filter(move |(_, kept)| theirs(kept.state.grant().map(|grant| grant.user_id)));
+        keys.map(|(id, _)| id.0).chain(sign_ins.map(|(id, _)| id.0))
+    }
+
     /// Every operator credential that there ever was.
     pub fn operators(&self) -> impl Iterator<Item = (OperatorId, &Operator)> {
         self.operators.iter().map(|(id, kept)| (*id, &kept.state))

@@ -85,9 +85,9 @@ struct ApiKeyView {
     rotated_at: Option<Time>,
     /// Until when the secret before its newest is good, too.
     former_until: Option<Time>,
-    /// When a request last came with it that this key was in force for: with the right secret, from an address that
-    /// it is for. Null, when none ever did. To within a second; of requests to another replica, some seconds late.
-    /// Refused tries, as with a revoked key, don't count.
+    /// When it was last used, to within a second; uses at another replica show some seconds late. A use is a request
+    /// that it let in: with the right secret, while it was in force, from an address that it is for. A try that was
+    /// refused, as with a revoked key, isn't one. Null, when it never was used, and once its holder was erased.
     last_used_at: Option<Time>,
 }
 

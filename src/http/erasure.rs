@@ -83,6 +83,6 @@ async fn erase(
     let operation = Operation::ErasePerson;
     let done = app.commands.execute(caller.0, None, operation, body.repeatable.as_ref(), plan).await?;
     // Whoever reads next finds nothing; should it fail here, each replica does it as it follows the book.
-    erasure::destroy(&app.vault, &Erased { user_id, key_ids }).await?;
+    erasure::destroy(&app.vault, &app.last_used, &Erased { user_id, key_ids }).await?;
     Ok(written(StatusCode::OK, done))
 }

@@ -63,8 +63,9 @@ struct CredentialView {
     rotated_at: Option<Time>,
     /// When it was revoked, if it was.
     revoked_at: Option<Time>,
-    /// When a request last came with it that this credential was in force for. Null, when none ever did. To within a
-    /// second; of requests to another replica, some seconds late. Refused tries, as with a revoked one, don't count.
+    /// When it was last used, to within a second; uses at another replica show some seconds late. A use is a request
+    /// that it let in: with the right secret, while it was in force. A try that was refused, as with a revoked one,
+    /// isn't one. Null, when it never was used.
     last_used_at: Option<Time>,
 }
 

@@ -29,7 +29,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
-    ("erasure", &["authority"]),
     ("founding", &["app", "authority", "commands", "links", "problem"]),
     ("links", &["app", "authority", "commands", "problem"]),
     (
@@ -50,7 +49,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("commands", &["authority", "problem"]),
     ("calls", &["authority", "replicas", "upstream"]),
     ("replicas", &["authority"]),
-    ("problem", &["authority", "last_used"]),
+    ("problem", &["authority", "erasure", "last_used"]),
+    ("erasure", &["authority", "last_used"]),
     ("last_used", &["authority"]),
     ("upstream", &[]),
     ("doctor", &["authority"]),

@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tollbook::clock::rfc3339;
 use tollbook::credential::{Credential, Kind};
+use tollbook_aggregates::Role;
 
-use super::given::text;
+use super::given::{member, text};
 use crate::house::TestHouse;
 
 super::on_both_books! {
@@ -15,6 +16,7 @@ super::on_both_books! {
     every_secret_of_a_key_counts_for_the_key
     use_of_an_operator_credential_shows
     uses_within_a_second_are_one_and_what_was_kept_stays
+    last_uses_of_an_erased_person_are_forgotten
 }
 
 /// A key of the owner's, and what is read of it there.
@@ -68,7 +70,7 @@ async fn use_of_a_key_shows_at_once_and_writes_no_event(house: TestHouse) {
         item.unwrap_or_else(|| panic!("{id} is listed: {listed:#}"))["last_used_at"].clone()
     };
     assert_eq!((of(&used.id), of(&unused.id)), (json!(at), Value::Null));
-    house.app.last_used.finish().await;
+    house.app.last_used.keep().await;
     assert_eq!(text(&used.last_used().await), at, "the table says what memory said");
     assert_eq!(house.app.journal.head().await.unwrap().next, head, "nothing was written in the book");
 }
@@ -96,7 +98,7 @@ async fn key_that_is_tried_and_refused_does_not_look_used(house: TestHouse) {
     assert_eq!(elsewhere.knock().await, 403);
     let in_query = house.path(&format!("?key={}", reset.secret));
     assert_eq!(house.get(&in_query, &house.key).await.problem(400), "credential.in_query");
-    house.app.last_used.finish().await;
+    house.app.last_used.keep().await;
     assert_eq!((key.last_used().await, short.last_used().await, reset.last_used().await), times);
     assert_eq!(elsewhere.last_used().await, Value::Null);
 }
@@ -154,12 +156,33 @@ async fn uses_within_a_second_are_one_and_what_was_kept_stays(house: TestHouse) 
         house.app.clock.set_ahead(TimeDelta::minutes(minutes));
         assert_eq!(key.knock().await, 200);
         seen.push(text(&key.last_used().await));
-        house.app.last_used.finish().await;
+        house.app.last_used.keep().await;
     }
     assert!(seen.is_sorted() && seen[0] < seen[1] && seen[1] < seen[2], "{seen:?}");
     // A clock that was set back: the last use stays the latest.
     house.app.clock.set_ahead(TimeDelta::zero());
     assert_eq!(key.knock().await, 200);
-    house.app.last_used.finish().await;
+    house.app.last_used.keep().await;
     assert_eq!(text(&key.last_used().await), seen[2]);
+}
+
+async fn last_uses_of_an_erased_person_are_forgotten(house: TestHouse) {
+    let (mia, ann) = (member(&house, Role::Member).await, member(&house, Role::Member).await);
+    let path = |member: &super::given::Member| house.path(&format!("/api-keys/{}", member.key_id));
+    let head = house.app.journal.head().await.unwrap().next.0 - 1;
+    house.get(&format!("{}?min_position={head}", path(&mia)), &mia.key).await.expect(200);
+    house.app.last_used.keep().await;
+    // Of Mia, there is something in memory and in the table.
+    house.app.clock.set_ahead(TimeDelta::minutes(1));
+    for member in [&mia, &ann] {
+        let read = house.get(&path(member), &member.key).await.expect(200);
+        assert!(read["last_used_at"].is_string(), "{read:#}");
+    }
+    let erase = format!("/v1/operator/people/{}/erase", mia.user_id);
+    house.post(&erase, &house.operator, json!({})).await.expect(200);
+    house.app.last_used.keep().await;
+    let last_used =
+        async |path: String| house.get(&path, &house.key).await.expect(200)["last_used_at"].clone();
+    assert_eq!(last_used(path(&mia)).await, Value::Null);
+    assert!(last_used(path(&ann)).await.is_string(), "nobody else's");
 }

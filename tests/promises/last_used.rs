@@ -7,10 +7,12 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tollbook::clock::Clock;
+use tollbook_aggregates::Role;
 use tollbook_testkit::proxy::{Proxy, Way};
 
 use super::service::Home;
 use crate::house::{CLUSTER, TestHouse};
+use crate::http::given::member;
 
 /// Both cores may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,10 +52,10 @@ async fn each_replica_shows_the_latest_use_at_any_of_them() {
     assert!(last_used(&house, &id).await.is_string(), "its own, at once");
     assert_eq!(text(&last_used(&replica, &id).await), latest);
 
-    replica.app.last_used.finish().await;
+    replica.app.last_used.keep().await;
     assert_eq!(text(&last_used(&house, &id).await), latest, "the other's, as soon as it is kept");
     // What is earlier comes later into the table, and changes nothing there.
-    house.app.last_used.finish().await;
+    house.app.last_used.keep().await;
     let third = house.replica(Clock::default()).await;
     assert_eq!(text(&last_used(&third, &id).await), latest);
 }
@@ -69,7 +71,7 @@ async fn no_request_waits_for_the_table_and_what_waited_arrives_afterwards() {
     let keeping = async {
         let begun = Instant::now();
         assert_eq!(comes_with(&house, &secret).await, 200);
-        house.app.last_used.finish().await;
+        house.app.last_used.keep().await;
         begun.elapsed()
     };
     let requests = async {
@@ -90,7 +92,7 @@ async fn no_request_waits_for_the_table_and_what_waited_arrives_afterwards() {
     locked.rollback().await.unwrap();
 
     let here = text(&last_used(&house, &id).await);
-    house.app.last_used.finish().await;
+    house.app.last_used.keep().await;
     let replica = house.replica(Clock::default()).await;
     assert_eq!(text(&last_used(&replica, &id).await), here);
 }
@@ -120,7 +122,7 @@ async fn cut_off(way: Way) {
     for (_, secret) in [&revoked, &tried] {
         assert_eq!(comes_with(&replica, secret).await, 503);
     }
-    replica.app.last_used.finish().await;
+    replica.app.last_used.keep().await;
     assert_eq!(last_used(&house, &tried.0).await, Value::Null, "nothing got through");
 
     proxy.set(Way::Open);
@@ -130,7 +132,7 @@ async fn cut_off(way: Way) {
     }
     while last_used(&house, &tried.0).await.is_null() {
         assert!(Instant::now() < end, "it never arrives");
-        replica.app.last_used.finish().await;
+        replica.app.last_used.keep().await;
     }
     assert!(text(&last_used(&house, &tried.0).await) >= tollbook::clock::rfc3339(cut));
     assert!(last_used(&house, &noted.0).await.is_string());
@@ -145,6 +147,27 @@ async fn uses_at_a_replica_that_the_database_refuses_arrive_afterwards() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uses_at_a_replica_whose_database_is_silent_arrive_afterwards() {
     cut_off(Way::Silent).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn last_uses_of_an_erased_person_leave_every_replica() {
+    let house = TestHouse::postgres().await;
+    let replica = house.replica(Clock::default()).await;
+    let mia = member(&house, Role::Member).await;
+    assert_eq!(comes_with(&replica, &mia.key).await, 200);
+    let id = mia.key_id.to_string();
+    let head = house.app.journal.head().await.unwrap().next.0 - 1;
+    let read = house.path(&format!("/api-keys/{id}?min_position={head}"));
+    assert!(replica.get(&read, &house.key).await.expect(200)["last_used_at"].is_string());
+    let erase = format!("/v1/operator/people/{}/erase", mia.user_id);
+    house.post(&erase, &house.operator, json!({})).await.expect(200);
+    let end = Instant::now() + PATIENCE;
+    while !last_used(&replica, &id).await.is_null() {
+        assert!(Instant::now() < end, "the other replica never forgets it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    replica.app.last_used.keep().await;
+    assert_eq!(last_used(&house, &id).await, Value::Null, "nothing of it comes back");
 }
 
 async fn outlives_an_orderly_stop(home: Home) {
