@@ -17,10 +17,9 @@ use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tollbook_aggregates::access::{self, Asker, Denial, Permit, World as _};
+use tollbook_aggregates::access::{self, Asker, Denial, Permit, Usable, World as _};
 use tollbook_aggregates::{
-    CallId, Grant, Role, Session, SessionEvent, SessionId, ToolCall, ToolServerId, WorkspaceId, authorized,
-    called,
+    CallId, Role, Session, SessionEvent, SessionId, ToolCall, ToolServerId, WorkspaceId, authorized, called,
 };
 use tollbook_journal::{
     Append, Appended, Budget, Committed, Expected, Idempotency, Journal, Position, Refused,
@@ -234,12 +233,12 @@ impl Calls {
         })
     }
 
-    /// The tools that the session's loadout offers, as an agent may see them.
+    /// The tools of the session that the caller may call, as an agent may see them.
     ///
     /// # Errors
     /// The refusal.
     pub async fn tools(&self, session: SessionId, caller: Asker) -> Result<Vec<OfferedTool>, CallRefused> {
-        let (pinned, callable) = self.offered(session, caller, offered::callable).await?;
+        let (pinned, callable) = self.offered(session, caller, names).await?;
         Ok(self.offers.list(pinned, &callable).await?)
     }
 
@@ -253,25 +252,25 @@ impl Calls {
         caller: Asker,
         tool: &str,
     ) -> Result<Option<OfferedTool>, CallRefused> {
-        let callable = |live: &Live, grant: &Grant| offered::is_callable(live, grant, tool);
-        match self.offered(session, caller, callable).await? {
+        match self.offered(session, caller, |live, usable| usable.tool(live, tool).is_ok()).await? {
             (pinned, true) => Ok(self.offers.one(pinned, tool).await?),
             (_, false) => Ok(None),
         }
     }
 
-    /// Where the session's definitions are pinned, and what `look` says of what can be called.
+    /// Where the session's definitions are pinned, and what `look` says of what the caller may call.
     async fn offered<T>(
         &self,
         session: SessionId,
         caller: Asker,
-        look: impl Fn(&Live, &Grant) -> T,
+        look: impl for<'a> Fn(&'a Live, &Usable<'a>) -> T,
     ) -> Result<(Option<Position>, T), CallRefused> {
         self.authority.fresh().await.map_err(not_caught_up)?;
         let at = self.clock.now();
         let offered = self.authority.look(|live| {
-            let (grant, _) = access::use_session(live, caller, session, at)?;
-            Ok((live.pinned_by(grant.loadout_id, grant.loadout_version), look(live, grant)))
+            let usable = access::use_session(live, caller, session, at)?;
+            let grant = usable.grant();
+            Ok((live.pinned_by(grant.loadout_id, grant.loadout_version), look(live, &usable)))
         });
         match offered {
             Ok(offered) => Ok(offered),
@@ -482,6 +481,11 @@ struct About {
     workspace_id: WorkspaceId,
     actor: String,
     role: Option<Role>,
+}
+
+/// Of the tools that may be called, in order.
+fn names(live: &Live, usable: &Usable<'_>) -> Vec<String> {
+    usable.tools(live).map(|pinned| pinned.name.clone()).collect()
 }
 
 fn about(live: &Live, question: &Question) -> Option<About> {

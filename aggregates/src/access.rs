@@ -21,17 +21,19 @@ use serde::{Deserialize, Serialize};
 use crate::session::Route;
 use crate::{
     ApiKey, ApiKeyId, Device, DeviceId, Grant, KeyGrant, LinkId, Loadout, LoadoutId, MadeWith, Narrowing,
-    OneTimeLink, Operator, OperatorId, Permission, PinnedTool, Role, Session, SessionId, SignIn, SignInGrant,
-    SignInId, ToolServer, ToolServerId, User, UserId, Workspace, WorkspaceId,
+    OneTimeLink, Operator, OperatorId, Permission, Role, Session, SessionId, SignIn, SignInGrant, SignInId,
+    ToolServer, ToolServerId, User, UserId, Workspace, WorkspaceId,
 };
 
 mod asker;
 mod link;
 mod operation;
+mod usable;
 
 pub use asker::{Asker, Caller};
 pub use link::{LinkRefused, Redeemable, redeem_link};
 pub use operation::Operation;
+pub use usable::Usable;
 
 /// What decisions are made on: the state of everything, exact up to one position of the book. An
 /// unknown id is answered with the absent state.
@@ -359,19 +361,7 @@ pub fn call_tool(
     at: DateTime<Utc>,
 ) -> Result<Permit, Denial> {
     let usable = usable(world, asker.into(), session_id, at)?;
-    let grant = usable.grant;
-    let pinned = pinned(world, grant, tool)?;
-    if !usable.narrowings().all(|narrowing| narrowing.reaches_server(pinned.tool_server_id)) {
-        return Err(Denial::OutsideNarrowing);
-    }
-    let registration = world
-        .tool_server(pinned.tool_server_id)
-        .registration()
-        .filter(|server| server.workspace_id == grant.workspace_id)
-        .ok_or(Denial::ToolServerRemoved)?;
-    if registration.tools.get(&pinned.tool) != Some(&pinned.digest) {
-        return Err(Denial::ToolChanged);
-    }
+    let (grant, pinned) = (usable.grant, usable.tool(world, tool)?);
     Ok(Permit {
         session_id,
         workspace_id: grant.workspace_id,
@@ -385,8 +375,7 @@ pub fn call_tool(
     })
 }
 
-/// May `asker` use the session at all, now, for instance to list its tools? Answers with what it
-/// grants and the first moment at which it would no longer.
+/// May `asker` use the session at all, now, for instance to list its tools?
 ///
 /// # Errors
 /// The reason why not.
@@ -395,8 +384,8 @@ pub fn use_session(
     asker: impl Into<Asker>,
     session_id: SessionId,
     at: DateTime<Utc>,
-) -> Result<(&Grant, DateTime<Utc>), Denial> {
-    usable(world, asker.into(), session_id, at).map(|usable| (usable.grant, usable.ends))
+) -> Result<Usable<'_>, Denial> {
+    usable(world, asker.into(), session_id, at)
 }
 
 /// Is the session in force, whoever asks and from wherever?
@@ -405,20 +394,6 @@ pub fn use_session(
 /// The reason why not.
 pub fn session_lives(world: &impl World, session_id: SessionId, at: DateTime<Utc>) -> Result<(), Denial> {
     lives(world, session_id, at).map(drop)
-}
-
-/// A session that may be used, and what the two credentials that it is used by are narrowed to.
-struct Usable<'a> {
-    grant: &'a Grant,
-    ends: DateTime<Utc>,
-    callers: Option<&'a Narrowing>,
-    makers: Option<&'a Narrowing>,
-}
-
-impl<'a> Usable<'a> {
-    fn narrowings(&self) -> impl Iterator<Item = &'a Narrowing> {
-        [self.callers, self.makers].into_iter().flatten()
-    }
 }
 
 fn usable(
@@ -503,15 +478,6 @@ fn root<'a>(world: &'a impl World, grant: &Grant, at: DateTime<Utc>) -> Result<R
             Device::Revoked(_) | Device::Absent => Err(Denial::MakerCredentialRevoked),
         },
     }
-}
-
-fn pinned<'a>(world: &'a impl World, grant: &Grant, tool: &str) -> Result<&'a PinnedTool, Denial> {
-    // Another workspace's loadout, or server, is as if it weren't there: a wall of its own behind
-    // the handlers' checks, because what it keeps apart are tenants.
-    let loadout = world.loadout(grant.loadout_id);
-    let ours = loadout.workspace_id() == Some(grant.workspace_id);
-    let version = loadout.version(grant.loadout_version).filter(|_| ours).ok_or(Denial::LoadoutRemoved)?;
-    version.tools.get(tool).ok_or(Denial::NotInLoadout)
 }
 
 fn operator_lives(world: &impl World, asker: Asker, id: OperatorId, at: DateTime<Utc>) -> Result<(), Denial> {

@@ -1,16 +1,14 @@
-//! What a session's `tools/list` shows: the definitions that its loadout's version pinned.
+//! What a session's `tools/list` shows: the definitions that its loadout's version pinned, of the tools that
+//! the caller may call.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::value::RawValue;
-use tollbook_aggregates::access::World as _;
-use tollbook_aggregates::{Grant, PinnedTool};
 use tollbook_journal::{Journal, Position};
 use tollbook_vault::Vault;
 
 use super::targets::TargetError;
-use crate::authority::Live;
 use crate::mcp::Mirrored;
 use crate::reveal::reveal_one;
 
@@ -57,27 +55,6 @@ pub(super) struct Offers {
 
 /// How many versions' definitions are kept; beyond it all are dropped and opened again as needed.
 const KEPT: usize = 1_000;
-
-/// The names of the session's tools that could be called now, in order: tools whose server is gone
-/// or has changed their definition aren't offered.
-pub(super) fn callable(live: &Live, grant: &Grant) -> Vec<String> {
-    let Some(version) = live.loadout(grant.loadout_id).version(grant.loadout_version) else {
-        return Vec::new();
-    };
-    let stands = version.tools.values().filter(|pinned| stands(live, pinned));
-    stands.map(|pinned| pinned.name.clone()).collect()
-}
-
-/// Is this one of them?
-pub(super) fn is_callable(live: &Live, grant: &Grant, tool: &str) -> bool {
-    let version = live.loadout(grant.loadout_id).version(grant.loadout_version);
-    version.and_then(|version| version.tools.get(tool)).is_some_and(|pinned| stands(live, pinned))
-}
-
-fn stands(live: &Live, pinned: &PinnedTool) -> bool {
-    let registration = live.tool_server(pinned.tool_server_id).registration();
-    registration.is_some_and(|server| server.tools.get(&pinned.tool) == Some(&pinned.digest))
-}
 
 impl Offers {
     pub(super) fn new(journal: Journal, vault: Arc<Vault>) -> Self {

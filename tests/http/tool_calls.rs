@@ -15,6 +15,7 @@ super::on_both_books! {
     server_that_fails_is_an_outcome
     repeated_call_reaches_the_tool_once
     what_is_no_call_is_refused
+    what_is_listed_is_what_the_caller_and_the_sessions_maker_reach
 }
 
 /// A session on a real server, and where it is called.
@@ -183,5 +184,54 @@ async fn what_is_no_call_is_refused(house: TestHouse) {
     ];
     for (body, code) in cases {
         assert_eq!(house.post(&given.calls, &given.token, body.clone()).await.problem(400), code, "{body}");
+    }
+}
+
+/// Over MCP: the names that are listed for whoever comes with this credential.
+async fn listed_for(house: &TestHouse, session: &Value, credential: &str) -> Vec<String> {
+    let path = format!("/s/{}/mcp", text(&session["id"]));
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let headers = [("accept", "application/json, text/event-stream"), ("mcp-protocol-version", "2025-11-25")];
+    let list = house.ask(Method::POST, &path, credential, Some(message), &headers).await.expect(200);
+    list["result"]["tools"].as_array().unwrap().iter().map(|tool| text(&tool["name"])).collect()
+}
+
+async fn what_is_listed_is_what_the_caller_and_the_sessions_maker_reach(house: TestHouse) {
+    let url = upstream().await.url();
+    let (wiki, forge) = (house.tool_server("Wiki", url).await, house.tool_server("Forge", url).await);
+    let tools = json!([
+        { "tool_server_id": wiki, "tool": "echo", "as": "wiki_echo" },
+        { "tool_server_id": forge, "tool": "echo", "as": "forge_echo" },
+    ]);
+    let body = json!({ "name": "both", "tools": tools });
+    let loadout = house.post(&house.path("/loadouts"), &house.key, body).await.expect(201);
+    let narrowing = json!({ "tool_servers": [wiki] });
+    let body = json!({ "device_label": "wiki only", "narrowing": narrowing });
+    let narrow = text(&house.post(&house.path("/api-keys"), &house.key, body).await.expect(201)["key"]);
+    let make = async |key: &str| {
+        let body = json!({ "loadout_id": loadout["id"] });
+        house.post(&house.path("/sessions"), key, body).await.expect(201)
+    };
+    let (wide_session, narrow_session) = (make(&house.key).await, make(&narrow).await);
+    let own = |session: &Value| text(&session["token"]);
+    for (session, credential, names) in [
+        (&wide_session, own(&wide_session), &["forge_echo", "wiki_echo"][..]),
+        (&wide_session, house.key.clone(), &["forge_echo", "wiki_echo"]),
+        (&wide_session, narrow.clone(), &["wiki_echo"]),
+        (&narrow_session, own(&narrow_session), &["wiki_echo"]),
+        (&narrow_session, house.key.clone(), &["wiki_echo"]),
+    ] {
+        let listed = listed_for(&house, session, &credential).await;
+        assert_eq!(listed, names);
+        let calls = house.path(&format!("/sessions/{}/tool-calls", text(&session["id"])));
+        for name in ["forge_echo", "wiki_echo"] {
+            let body = json!({ "tool": name, "arguments": { "text": "x" } });
+            let answer = house.post(&calls, &credential, body).await;
+            if names.contains(&name) {
+                assert_eq!(answer.expect(200)["outcome"], "completed", "{name}");
+            } else {
+                assert_eq!(answer.problem(403), "credential.narrowed", "{name}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::sample::{hours, id, noon, verifier};
 use crate::{
     Authorization, DeviceGrant, Ended, Epoch, Key, KeyGrant, LoadoutVersion, OperatorCredential,
-    OperatorGrant, Registration, Rotation, called,
+    OperatorGrant, PinnedTool, Registration, Rotation, called,
 };
 
 mod links;

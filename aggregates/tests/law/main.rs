@@ -4,5 +4,6 @@
 mod every_event;
 mod golden;
 mod histories;
+mod listed;
 mod monotone;
 mod world;

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{
-    Asker, Caller, Operation, World, call_tool, home, may, may_make_key, may_renew_key, redeem_link,
-    session_lives,
+    Asker, Caller, Denial, Operation, World, call_tool, home, may, may_make_key, may_renew_key, redeem_link,
+    session_lives, use_session,
 };
 use tollbook_aggregates::*;
 use uuid::Uuid;
@@ -71,6 +71,25 @@ impl Everything {
             }
         }
         yes
+    }
+
+    /// For each caller and each session that they may use: the tools that are listed, those that may be called,
+    /// and whether one is neither because a credential is narrowed away from its server.
+    pub(crate) fn listings(&self, at: DateTime<Utc>) -> Vec<(Vec<String>, Vec<String>, bool)> {
+        let mut listings = Vec::new();
+        for (caller, session) in
+            callers().into_iter().flat_map(|caller| (1..=EACH).map(move |id| (caller, id)))
+        {
+            let Ok(usable) = use_session(self, caller, id(session), at) else { continue };
+            let listed = usable.tools(self).map(|pinned| pinned.name.clone()).collect();
+            let call = |tool: &&str| call_tool(self, caller, id(session), tool, at).map(drop);
+            let mut callable: Vec<_> =
+                TOOLS.iter().filter(|tool| call(tool) == Ok(())).map(|tool| (*tool).to_owned()).collect();
+            callable.sort();
+            let outside = TOOLS.iter().any(|tool| call(tool) == Err(Denial::OutsideNarrowing));
+            listings.push((listed, callable, outside));
+        }
+        listings
     }
 
     /// The name of every question that is answered with yes at this moment.
