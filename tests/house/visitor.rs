@@ -10,6 +10,8 @@ pub struct Visitor {
     url: String,
     client: reqwest::Client,
     cookies: BTreeMap<String, String>,
+    /// Where a trusted proxy says that the browser is, if it is behind one.
+    pub address: Option<String>,
     /// What the last page with a form had in it.
     csrf: String,
 }
@@ -44,13 +46,16 @@ impl Visitor {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.user_agent(user_agent).build().expect("a client can be made");
-        Self { url: url.to_owned(), client, cookies: BTreeMap::new(), csrf: String::new() }
+        Self { url: url.to_owned(), client, cookies: BTreeMap::new(), address: None, csrf: String::new() }
     }
 
     /// A request with the browser's cookies, which the caller may still change.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.client.request(method, format!("{}{path}", self.url)).header("cookie", cookies.join("; "))
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let forwarded =
+            self.address.iter().fold(request, |request, address| request.header("x-forwarded-for", address));
+        forwarded.header("cookie", cookies.join("; "))
     }
 
     /// Looks at a page.

@@ -3,7 +3,6 @@
 mod api_keys;
 mod audit;
 mod authorize;
-mod browsing;
 pub mod given;
 mod last_used;
 mod loadouts;
