@@ -38,6 +38,9 @@ macro_rules! keys {
     };
 }
 
+/// Where a service is reached that nobody configured.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:7070";
+
 keys! {
     "listen" "127.0.0.1:7070" false "the address and port to listen on";
     "public_url" "" false "the URL that clients reach the service by (default: http:// and the listen address, unless that is every address)";

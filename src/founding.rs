@@ -152,8 +152,11 @@ pub async fn may_found(app: &App, credential: &Credential) -> Result<(), Problem
     app.authority.catch_up_with_head(PATIENCE).await?;
     match first_owner::expiry(&app.pepper, credential) {
         None => Err(LinkRefused::NotFound.into()),
-        Some(_) if !is_empty(app) => Err(LinkRefused::Redeemed.into()),
-        Some(expires_at) if app.clock.now() >= expires_at => Err(LinkRefused::Expired.into()),
+        Some(_) if !is_empty(app) => Err(taken()),
+        Some(expires_at) if app.clock.now() >= expires_at => {
+            let next = "Starting the service again makes another one, good for an hour. Ask for another one: whoever runs this Tollbook.";
+            Err(Problem::from(LinkRefused::Expired).remedy(next, None))
+        }
         Some(_) => Ok(()),
     }
 }
@@ -182,7 +185,7 @@ pub async fn found_by_link(
     match write_first(app, drafts).await {
         Ok(()) => Ok(FoundedByLink { operator_key, sign_in: NewSignIn { id, cookie: web, expires_at } }),
         // Somebody else was first, by this link or another way.
-        Err(problem) if problem.code == TAKEN => Err(LinkRefused::Redeemed.into()),
+        Err(problem) if problem.code == TAKEN => Err(taken()),
         Err(problem) => Err(problem),
     }
 }
@@ -192,8 +195,15 @@ pub async fn founded(app: &App) {
     app.authority.until(|live| live.instance() != Instance::Empty).await;
 }
 
-fn is_empty(app: &App) -> bool {
+/// Is the book empty, as far as this replica knows?
+pub fn is_empty(app: &App) -> bool {
     app.authority.look(Live::instance) == Instance::Empty
+}
+
+/// This Tollbook has its first owner.
+fn taken() -> Problem {
+    let next = "This Tollbook has its first owner, who can invite you. Ask for another one: an owner or an admin of a workspace, or whoever runs this Tollbook, on its machine.";
+    Problem::from(LinkRefused::Redeemed).remedy(next, Some("tollbook user link NAME"))
 }
 
 /// What opens an empty book, and the credential of its first operator.

@@ -119,7 +119,7 @@ pub async fn edge(
                 let_in.and_then(|()| authn::not_in_url(app, address, request.uri())).err()
             });
             let mut response = match refused {
-                Some(problem) => request.into_response(problem.error_response()),
+                Some(problem) => refused_at_the_edge(request, &problem),
                 None => next.call(request).await?.map_into_boxed_body(),
             };
             let failure = response.response().extensions().get::<AuthenticationFailure>().copied();
@@ -139,6 +139,15 @@ pub async fn edge(
             Ok(response)
         })
         .await
+}
+
+/// How a person's browser is told what a program is told in JSON, if it is one that asks: REST knows no pages.
+pub struct Pages(pub fn(&HttpRequest, &Problem) -> Option<HttpResponse>);
+
+fn refused_at_the_edge(request: ServiceRequest, problem: &Problem) -> ServiceResponse<BoxBody> {
+    let pages = request.app_data::<Pages>();
+    let page = pages.and_then(|Pages(page)| page(request.request(), problem));
+    request.into_response(page.unwrap_or_else(|| problem.error_response()))
 }
 
 /// Actix's own refusals have no body, or one in plain text.

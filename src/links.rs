@@ -10,8 +10,9 @@ mod redeem;
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use chrono::{DateTime, SubsecRound as _, Utc};
-use tollbook_aggregates::access;
+use tollbook_aggregates::access::{self, LinkRefused, World as _};
 use tollbook_aggregates::{
     LinkCommand, LinkGrant, LinkId, LinkMaker, LinkPurpose, OneTimeLink, SignInId, UserId,
 };
@@ -95,8 +96,30 @@ pub async fn look(
     let at = app.clock.now();
     app.authority.look(|live| {
         let link_id = verify(live, &app.pepper, secret).ok_or_else(Problem::unknown_link)?;
-        Ok(access::redeem_link(live, link_id, signed_in, at)?.grant().purpose)
+        let redeemable = access::redeem_link(live, link_id, signed_in, at);
+        Ok(redeemable.map_err(|why| refused(live, link_id, why))?.grant().purpose)
     })
+}
+
+/// Why a link isn't redeemed, with who can make another: that depends on what it was for.
+fn refused(live: &Live, link_id: LinkId, why: LinkRefused) -> Problem {
+    let problem = Problem::from(why);
+    let purpose = live.one_time_link(link_id).grant().map(|grant| grant.purpose);
+    let Some(purpose) = purpose.filter(|_| problem.status_code() == StatusCode::GONE) else {
+        return problem;
+    };
+    match purpose {
+        LinkPurpose::SignIn { .. } => problem.remedy(
+            "Ask for another one: whoever runs this Tollbook makes it on its machine.",
+            Some("tollbook user link NAME"),
+        ),
+        LinkPurpose::Invitation { .. } => problem
+            .remedy("Ask for another one: an owner or an admin of the workspace can invite you again.", None),
+        LinkPurpose::KeyReset { .. } => problem.remedy(
+            "Ask for another one: an owner or an admin of the workspace can reset the key again, which makes the next link.",
+            None,
+        ),
+    }
 }
 
 /// The link that a secret is of. In constant time, as far as it is of any.

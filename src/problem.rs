@@ -157,6 +157,23 @@ impl Problem {
         self.headers.failure
     }
 
+    /// When another try may be worth it, and what the limit is, as header fields; whoever answers with this
+    /// problem in another form sends them, too.
+    pub fn pacing(&self) -> Vec<(HeaderName, String)> {
+        let mut fields = Vec::new();
+        if let Some(seconds) = self.wait() {
+            fields.push((header::RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(TooMany { limit, rate, retry_after }) = self.headers.limit {
+            let (quota, window) = (rate.count, rate.window.as_secs());
+            let policy = format!("\"{limit}\";q={quota};w={window}");
+            let left = format!("\"{limit}\";r=0;t={}", whole_seconds(retry_after));
+            fields.push((HeaderName::from_static("ratelimit-policy"), policy));
+            fields.push((HeaderName::from_static("ratelimit"), left));
+        }
+        fields
+    }
+
     /// With a challenge (RFC 9110, section 11.6.1; RFC 6750, section 3; RFC 9728, section 5.1).
     #[must_use]
     pub fn challenge(mut self, challenge: String) -> Self {
@@ -184,11 +201,10 @@ impl Problem {
         Self::not_found(what)
     }
 
-    /// A one-time link that isn't redeemed: what there is to do is the same, whatever the reason.
+    /// A one-time link that isn't redeemed; who can make another, whoever knows what it was for says better.
     fn no_good_link(status: StatusCode, code: &str, detail: &str) -> Self {
-        let action = "Ask for another one: whoever made this link can make the next; or whoever runs this Tollbook, on its machine.";
-        Self::new(status, code, "This link is not good", detail)
-            .remedy(action, Some("tollbook user link NAME"))
+        let action = "Ask for another one: whoever sent you this link.";
+        Self::new(status, code, "This link is not good", detail).remedy(action, None)
     }
 
     /// There is no such one-time link, or the secret is wrong: the two look the same.
@@ -318,15 +334,8 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        if let Some(seconds) = self.wait() {
-            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
-        }
-        if let Some(TooMany { limit, rate, retry_after }) = self.headers.limit {
-            let (quota, window) = (rate.count, rate.window.as_secs());
-            let policy = format!("\"{limit}\";q={quota};w={window}");
-            let left = format!("\"{limit}\";r=0;t={}", whole_seconds(retry_after));
-            response.insert_header((HeaderName::from_static("ratelimit-policy"), policy));
-            response.insert_header((HeaderName::from_static("ratelimit"), left));
+        for field in self.pacing() {
+            response.insert_header(field);
         }
         if let Some(challenge) = &self.headers.challenge
             && let Ok(value) = HeaderValue::from_str(challenge)

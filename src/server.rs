@@ -64,6 +64,7 @@ pub fn serve(app: &Arc<App>, listener: TcpListener) -> std::io::Result<Running> 
         let (service, document) = Actix::new()
             .app_data(data.clone())
             .app_data(http::Limits { body: body_limit })
+            .app_data(http::Pages(console::page_of))
             // Before the many routes of REST, which are tried in order.
             .configure(|config| gateway::configure(config, &conversations))
             .into_utoipa_app()

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use crate::config::{Config, Given};
+use crate::config::{Config, DEFAULT_URL, Given};
 
 use super::client::Client;
 use super::failure::Failure;
@@ -16,9 +16,6 @@ use super::output::{Output, plain};
 use super::settings::Settings;
 use super::state::StateFile;
 use super::stores::{Holder, SignedIn, Stores};
-
-/// Where a service listens that nobody configured.
-const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 
 /// Says as a variable what `--insecure-http` says.
 const INSECURE_HTTP: &str = "TOLLBOOK_INSECURE_HTTP";

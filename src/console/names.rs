@@ -74,12 +74,7 @@ where
     let mut rows = app.views.get_many::<P>(workspace, &keys).await.map_err(|error| unreadable(&error))?;
     if rows.len() < keys.len() {
         // Whoever has just been made known is looked for in a read model that has them.
-        let known = Position(app.authority.look(Live::next).0.saturating_sub(1));
-        let waited = app.views.wait_for(P::NAME, known, PATIENCE).await;
-        waited.map_err(|error| unreadable(&error))?.map_err(|error| {
-            tracing::warn!(%error, "a page waited in vain");
-            behind()
-        })?;
+        up_to_date::<P>(app).await?;
         rows = app.views.get_many::<P>(workspace, &keys).await.map_err(|error| unreadable(&error))?;
     }
     let found: Vec<(Id, Sealed)> =
@@ -90,12 +85,26 @@ where
     Ok(found.into_iter().map(|(id, pointer)| (id, text(&pointer))).collect())
 }
 
+/// Waits until a read model has everything that this replica knows of.
+///
+/// # Errors
+/// When that takes too long, or it can't be read.
+pub(super) async fn up_to_date<P: Projection>(app: &App) -> Result<(), Problem> {
+    let known = Position(app.authority.look(Live::next).0.saturating_sub(1));
+    let waited = app.views.wait_for(P::NAME, known, PATIENCE).await.map_err(|error| unreadable(&error))?;
+    waited.map(drop).map_err(|error| {
+        tracing::warn!(%error, "a page waited in vain");
+        behind()
+    })
+}
+
 fn behind() -> Problem {
     let detail = "What this page shows is being read in. Load it again in a moment.";
     Problem::unavailable("projection.behind", detail, Duration::from_secs(1))
 }
 
-fn unreadable(error: &ViewError) -> Problem {
+/// A read model can't be read for now.
+pub(super) fn unreadable(error: &ViewError) -> Problem {
     tracing::error!(%error, "a read model cannot be read");
     behind()
 }

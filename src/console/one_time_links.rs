@@ -17,7 +17,9 @@ use askama::Template;
 use tollbook_aggregates::AuthenticationFailure;
 
 use super::cookies::Cookies;
-use super::page::{Frame, answer, html, see_other, show};
+use super::forms::{Fault, Field};
+use super::keys::{KeyPage, login_command};
+use super::page::{Frame, answer, html, see_other, show, show_with};
 use super::posted::Posted;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
@@ -47,14 +49,9 @@ struct OfferPage {
     id: String,
     secret: String,
     offer: Offer,
-}
-
-#[derive(Template)]
-#[template(path = "key.html")]
-struct KeyPage {
-    frame: Frame,
-    /// The key.
-    secret: String,
+    /// The fields of those offers that ask for something.
+    name: Field,
+    workspace: Field,
 }
 
 #[derive(Template)]
@@ -80,7 +77,7 @@ async fn open(id: Path<String>, visitor: Visitor) -> Result<HttpResponse, Refusa
 #[post("/otl")]
 async fn pasted(app: Data<App>, request: HttpRequest, posted: Posted) -> Result<HttpResponse, Refusal> {
     let credential = secret::of_link(posted.field("link"))?;
-    offered(&app, &request, &posted.visitor, &credential).await
+    offered(&app, &request, &posted.visitor, &credential, None).await
 }
 
 #[post("/otl/{id}")]
@@ -91,24 +88,34 @@ async fn look(
     posted: Posted,
 ) -> Result<HttpResponse, Refusal> {
     let credential = secret::of(&id, posted.field("secret"))?;
-    offered(&app, &request, &posted.visitor, &credential).await
+    offered(&app, &request, &posted.visitor, &credential, None).await
 }
 
+/// What the link is for; with the form as it was sent, where it can't be taken as it is.
 async fn offered(
     app: &App,
     request: &HttpRequest,
     visitor: &Visitor,
     credential: &Credential,
+    sent: Option<(&Posted, &Fault)>,
 ) -> Result<HttpResponse, Refusal> {
     let address = client(app, request);
     let offer = counted(app, visitor, address, offer::find(app, visitor.signed_in(), credential)).await?;
+    let id = credential.id().to_owned();
+    let again = |field: Field| match sent {
+        Some((posted, fault)) => field.again(posted, fault),
+        None => field,
+    };
     let page = OfferPage {
-        frame: Frame::new(offer.title(), visitor),
-        id: credential.id().to_owned(),
+        frame: Frame::new(offer.title(), visitor).standing_for(format!("/otl/{id}")),
+        id,
         secret: links::fragment(credential).to_owned(),
         offer,
+        name: again(Field::person()),
+        workspace: again(Field::workspace()),
     };
-    show(visitor, &page)
+    let status = if sent.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    show_with(status, visitor, &page)
 }
 
 #[post("/otl/{id}/redeem")]
@@ -122,19 +129,37 @@ async fn redeem(
     let user_agent = request.headers().get(USER_AGENT).and_then(|name| name.to_str().ok());
     let address = client(&app, &request);
     let browser = Browser { address, user_agent };
-    if founding::is_first_owners_link(&app, &credential) {
-        return found(&app, &credential, &posted, browser).await;
+    let redeemed = if founding::is_first_owners_link(&app, &credential) {
+        found(&app, &credential, &posted, browser).await
+    } else {
+        redeemed(&app, &credential, &posted, browser).await
+    };
+    match redeemed {
+        Err(Refusal::Problem(problem)) if let Some(fault) = Fault::of(&problem) => {
+            offered(&app, &request, &posted.visitor, &credential, Some((&posted, &fault))).await
+        }
+        redeemed => redeemed,
     }
+}
+
+/// What comes of every link but the first owner's.
+async fn redeemed(
+    app: &App,
+    credential: &Credential,
+    posted: &Posted,
+    browser: Browser<'_>,
+) -> Result<HttpResponse, Refusal> {
     let signed_in = posted.visitor.signed_in().map(|signed_in| signed_in.id);
-    let redeeming = Redeeming { secret: &credential, signed_in, name: posted.field("name"), browser };
-    let redeemed = counted(&app, &posted.visitor, address, links::redeem(&app, &redeeming)).await?;
+    let redeeming = Redeeming { secret: credential, signed_in, name: posted.field("name"), browser };
+    let redeemed = counted(app, &posted.visitor, browser.address, links::redeem(app, &redeeming)).await?;
     if let Some(key) = redeemed.api_key {
-        let frame = Frame::new("Your new key", &posted.visitor);
-        return html(answer(StatusCode::OK), &KeyPage { frame, secret: key.credential.expose().to_owned() });
+        let frame = Frame::new("Your new key", &posted.visitor).standing_for("/keys");
+        let (secret, command) = (key.credential.expose().to_owned(), login_command(&app.config.public_url));
+        return show(&posted.visitor, &KeyPage { frame, secret, command });
     }
     let builder = see_other("/");
     Ok(match redeemed.sign_in {
-        Some(sign_in) => welcome(&app, &sign_in, builder),
+        Some(sign_in) => welcome(app, &sign_in, builder),
         None => builder,
     }
     .finish())
@@ -150,7 +175,7 @@ async fn found(
     let (name, workspace) = (posted.field("name"), posted.field("workspace"));
     let founded = founding::found_by_link(app, credential, name, workspace, browser).await?;
     let page = FoundedPage {
-        frame: Frame::bare("Your workspace"),
+        frame: Frame::bare("Your workspace").standing_for("/"),
         name: name.to_owned(),
         workspace: workspace.to_owned(),
         secret: founded.operator_key.expose().to_owned(),

@@ -1,5 +1,7 @@
 //! The frame around every page, and the headers that it is sent with.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     self, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY,
@@ -23,13 +25,16 @@ const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(),
 /// What stands around every page.
 pub(super) struct Frame {
     /// Of the page, as its tab shows it.
-    pub(super) title: &'static str,
+    pub(super) title: Cow<'static, str>,
     /// Who is signed in.
     pub(super) person: Option<String>,
     /// What every form of the page sends along.
     pub(super) csrf: String,
     /// Where its files are.
     pub(super) assets: &'static Assets,
+    /// What stands in the address bar in place of the form that this page answers: the way back, and loading it
+    /// again, ask for that, and send nothing a second time.
+    pub(super) stands_for: Option<String>,
     here: &'static str,
 }
 
@@ -42,23 +47,32 @@ pub(super) struct Place {
 }
 
 /// The pages that the frame leads to, for whoever is signed in.
-const PLACES: [(&str, &str); 2] = [("/", "Workspaces"), ("/sign-ins", "Sign-ins")];
+const PLACES: [(&str, &str); 3] = [("/", "Workspaces"), ("/keys", "API keys"), ("/sign-ins", "Sign-ins")];
 
 impl Frame {
     /// Around a page for this visitor.
-    pub(super) fn new(title: &'static str, visitor: &Visitor) -> Self {
+    pub(super) fn new(title: impl Into<Cow<'static, str>>, visitor: &Visitor) -> Self {
         Self {
-            title,
+            title: title.into(),
             person: visitor.signed_in().map(|signed_in| signed_in.name.clone()),
             csrf: visitor.csrf_token(),
             assets: &ASSETS,
+            stands_for: None,
             here: "",
         }
     }
 
     /// Around a page that nobody in particular is shown, without a form.
-    pub(super) fn bare(title: &'static str) -> Self {
-        Self { title, person: None, csrf: String::new(), assets: &ASSETS, here: "" }
+    pub(super) fn bare(title: impl Into<Cow<'static, str>>) -> Self {
+        let (title, csrf) = (title.into(), String::new());
+        Self { title, person: None, csrf, assets: &ASSETS, stands_for: None, here: "" }
+    }
+
+    /// Around the answer to a form, which this path takes the place of.
+    #[must_use]
+    pub(super) fn standing_for(mut self, path: impl Into<String>) -> Self {
+        self.stands_for = Some(path.into());
+        self
     }
 
     /// Around the page at this path, which the frame leads to.
@@ -111,7 +125,16 @@ pub(super) fn html(
 
 /// A page for this visitor: with the cookie that its forms are bound to, if the browser has none yet.
 pub(super) fn show(visitor: &Visitor, template: &impl Template) -> Result<HttpResponse, Refusal> {
-    let mut builder = answer(StatusCode::OK);
+    show_with(StatusCode::OK, visitor, template)
+}
+
+/// As [`show`], with another status.
+pub(super) fn show_with(
+    status: StatusCode,
+    visitor: &Visitor,
+    template: &impl Template,
+) -> Result<HttpResponse, Refusal> {
+    let mut builder = answer(status);
     if let Some(cookie) = visitor.new_cookie() {
         builder.cookie(cookie);
     }

@@ -50,7 +50,7 @@ impl FromRequest for Posted {
         Box::pin(async move {
             let app = request.app_data::<Data<App>>().cloned().ok_or_else(Problem::internal)?;
             if !is_from_us(request.headers(), &app.config.public_url) {
-                return Err(forged().into());
+                return Err(forged(request.headers().contains_key(SITE)).into());
             }
             if !is_form(request.headers()) {
                 return Err(malformed().into());
@@ -62,7 +62,11 @@ impl FromRequest for Posted {
                 return Ok(Self { visitor, fields });
             }
             // The page was shown to somebody whose sign-in has ended since.
-            Err(if visitor.had_signed_in() { visitor.sign_in_first() } else { forged().into() })
+            Err(if visitor.had_signed_in() {
+                visitor.sign_in_first()
+            } else {
+                forged(request.headers().contains_key(SITE)).into()
+            })
         })
     }
 }
@@ -112,11 +116,15 @@ fn malformed() -> Problem {
     Problem::bad_request("form.malformed", "This is not a form of one of our pages.")
 }
 
-fn forged() -> Problem {
+/// Browsers say where a form comes from, but not over a connection that anybody can read along: where ours isn't on
+/// this very machine, they don't send its cookies there either.
+fn forged(says_from_where: bool) -> Problem {
     let detail = "The form was not sent from a page that this browser was shown, or that page is out of date. Nothing was done.";
-    let remediation = Remediation::in_words(
-        "Go back, load the page again, and send the form once more. Cookies must be allowed; and if the address begins with http://, open it with https://.",
-    );
+    let remediation = Remediation::in_words(if says_from_where {
+        "Open the page anew, and send the form once more. Cookies must be allowed."
+    } else {
+        "Open the page anew, with https:// if its address begins with http://, and send the form once more. Cookies must be allowed."
+    });
     Problem::forbidden("form.not_from_here", detail, remediation)
 }
 

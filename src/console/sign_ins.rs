@@ -17,11 +17,11 @@ use super::names;
 use super::page::{Frame, answer, html, see_other, show};
 use super::posted::Posted;
 use super::refusal::Refusal;
+use super::times::Said;
 use super::visitor::{SignedIn, Visitor};
 use crate::app::App;
 use crate::authority::Live;
 use crate::book::Draft;
-use crate::clock::rfc3339;
 use crate::commands::Plan;
 use crate::problem::Problem;
 use crate::reveal::reveal;
@@ -35,12 +35,9 @@ struct Shown {
     id: SignInId,
     this: bool,
     label: String,
-    since: String,
-    since_iso: String,
-    used: String,
-    used_iso: String,
-    until: String,
-    until_iso: String,
+    since: Said,
+    used: Said,
+    until: Said,
 }
 
 #[derive(Template)]
@@ -143,12 +140,9 @@ async fn shown(app: &App, person: &SignedIn) -> Result<Vec<Shown>, Refusal> {
             id,
             this: id == person.id,
             label: browsers::describe(texts.get(created, "user_agent")),
-            since: said(since),
-            since_iso: rfc3339(since),
-            used: said(used),
-            used_iso: rfc3339(used),
-            until: said(until),
-            until_iso: rfc3339(until),
+            since: Said::of(since),
+            used: Said::of(used),
+            until: Said::of(until),
         })
     };
     Ok(open.into_iter().filter_map(show).collect())
@@ -160,9 +154,4 @@ fn created_at(live: &Live, id: SignInId) -> Option<Position> {
         Expected::At(position) => Some(position),
         Expected::NoStream | Expected::Any => None,
     }
-}
-
-/// A time as people read it.
-fn said(at: DateTime<Utc>) -> String {
-    at.format("%-d %B %Y, %H:%M UTC").to_string()
 }

@@ -6,7 +6,7 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures::future::LocalBoxFuture;
 use tollbook_aggregates::access::Caller;
 use tollbook_aggregates::{SignInId, UserId};
@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use crate::app::App;
 use crate::authn;
 use crate::credential::Credential;
+use crate::limits::Subject;
 use crate::problem::Problem;
 
 /// Of the value in the visit's cookie.
@@ -26,6 +27,7 @@ const VISIT_BYTES: usize = 32;
 const PART: HeaderName = HeaderName::from_static("hx-request");
 
 /// Whoever looks at a page.
+#[derive(Clone)]
 pub(super) struct Visitor {
     signed_in: Option<SignedIn>,
     csrf_token: String,
@@ -54,11 +56,25 @@ impl SignedIn {
 }
 
 impl Visitor {
-    /// Who sent this request.
+    /// Who sent this request; found out once.
     ///
     /// # Errors
-    /// When that can't be found out for now.
+    /// When that can't be found out for now, or they ask too much.
     pub(super) async fn of(request: &HttpRequest, app: &App) -> Result<Self, Problem> {
+        let known = request.extensions().get::<Self>().cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let visitor = Self::find(request, app).await?;
+        if let Some(SignedIn { user_id, .. }) = visitor.signed_in {
+            let subject = Subject { user: Some(user_id.0), ..Subject::default() };
+            app.allowances.admit(subject).map_err(Problem::too_many)?;
+        }
+        request.extensions_mut().insert(visitor.clone());
+        Ok(visitor)
+    }
+
+    async fn find(request: &HttpRequest, app: &App) -> Result<Self, Problem> {
         let cookies = Cookies::of(&app.config.public_url);
         let part = request.headers().contains_key(PART);
         let kept = request.cookie(&cookies.sign_in());

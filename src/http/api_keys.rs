@@ -7,12 +7,11 @@ mod secrets;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get, post};
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tollbook_aggregates::access::{self, Denial, Operation, Standing, World as _};
-use tollbook_aggregates::{ApiKey, ApiKeyCommand, ApiKeyId, KeyGrant, Private, Role, WorkspaceId};
-use tollbook_journal::Expected;
+use tollbook_aggregates::access::{self, Operation, Standing};
+use tollbook_aggregates::{ApiKeyId, WorkspaceId};
 use tollbook_projections::{ApiKeyRow, ApiKeys, Order, Sealed, Term};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -26,13 +25,11 @@ use super::views::Texts;
 use super::words::{Revoked, Revoking, RoleWord};
 use super::written::{Page, Written, object, written};
 use super::{owned, views};
+use crate::api_keys::{self, NewKey, Status, Wanted};
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
-use crate::book::Draft;
-use crate::clock::Clock;
 use crate::commands::Plan;
-use crate::credential::{Credential, Kind};
 use crate::problem::Problem;
 use narrowing::NarrowingView;
 
@@ -91,21 +88,6 @@ struct ApiKeyView {
     last_used_at: Option<Time>,
 }
 
-/// Is a key valid?
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = ApiKeyStatus)]
-enum Status {
-    /// It is.
-    Active,
-    /// Its time is over.
-    Expired,
-    /// It was reset, and waits for its link to be redeemed.
-    Reset,
-    /// Somebody revoked it, or all of its kind; or its holder is no longer a member.
-    Revoked,
-}
-
 /// An API key that was made.
 #[derive(Debug, Serialize, ToSchema)]
 struct ApiKeyCreated {
@@ -129,7 +111,7 @@ impl ApiKeyView {
     fn of(row: &ApiKeyRow, status: Status, texts: &Texts, last_used: Option<DateTime<Utc>>) -> Self {
         Self {
             id: row.id.0,
-            prefix: prefix(&row.credential_id),
+            prefix: api_keys::prefix(row),
             device_label: texts.of(row.device_label.as_ref()),
             user_id: row.user_id.0,
             role: row.role.into(),
@@ -146,26 +128,6 @@ impl ApiKeyView {
     }
 }
 
-impl Status {
-    /// What a key is now, by the same law that decides what it may.
-    fn of(live: &Live, row: &ApiKeyRow, at: DateTime<Utc>) -> Self {
-        let ended =
-            row.revoked_at.is_some() || live.workspace(row.workspace_id).role_of(row.user_id).is_none();
-        match (access::key_stands(live, row.id, at), live.api_key(row.id)) {
-            _ if ended => Self::Revoked,
-            // As yet, this replica's state may not know the key.
-            (Ok(_), _) | (Err(_), ApiKey::Absent) => Self::Active,
-            (Err(Denial::CredentialExpired), _) => Self::Expired,
-            (Err(Denial::KeyReset), _) => Self::Reset,
-            (Err(_), _) => Self::Revoked,
-        }
-    }
-}
-
-fn prefix(credential_id: &str) -> String {
-    format!("tbk_{}_{credential_id}", Kind::ApiKey.letters())
-}
-
 fn pointers(row: &ApiKeyRow) -> [Option<&Sealed>; 2] {
     [row.device_label.as_ref(), row.revoked_because.as_ref()]
 }
@@ -180,36 +142,24 @@ async fn create(
     Ids(workspace): Ids<WorkspaceId>,
     body: Body<NewApiKey>,
 ) -> Result<HttpResponse, Problem> {
-    let id: ApiKeyId = Clock::fresh_id();
-    let key = Credential::mint(Kind::ApiKey, app.random.as_ref()).map_err(|_| Problem::internal())?;
+    let new = NewKey::mint(app.random.as_ref())?;
     let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
-        let Standing::Member { user_id, .. } = standing else {
-            return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
-        };
         let bounds = access::bounds(live, caller.0);
         let asked = body.narrowing.as_ref();
-        let narrowing = match asked {
-            Some(asked) => asked.within(live, workspace, bounds.narrowing)?,
-            None => bounds.narrowing.clone(),
+        let narrowing = asked.map(|asked| asked.within(live, workspace, bounds.narrowing)).transpose()?;
+        let wanted = Wanted {
+            workspace,
+            device_label: &body.device_label,
+            role: body.role.map(Into::into),
+            expires_at: body.expires_at,
+            narrowing,
         };
-        let grant = KeyGrant {
-            workspace_id: workspace,
-            user_id,
-            verifier: key.verifier(&app.pepper),
-            role: granted(standing, body.role.map(Into::into))?,
-            // Whole microseconds, which is what answers and events write.
-            expires_at: body.expires_at.map(|end| end.trunc_subsecs(6)).or(bounds.expires_at),
-            narrowing: (!narrowing.is_nothing()).then(|| Box::new(narrowing)),
-            epoch: live.workspace(workspace).epoch(),
-        };
-        if !access::may_make_key(live, caller.0, standing, &grant) {
-            return Err(wider());
-        }
+        let (grant, draft) = new.draft(live, &app.pepper, (caller.0, standing), wanted, at)?;
         let api_key = ApiKeyView {
-            id: id.0,
-            prefix: key.display_prefix().to_owned(),
+            id: new.id.0,
+            prefix: new.credential.display_prefix().to_owned(),
             device_label: Some(body.device_label.clone()),
-            user_id: user_id.0,
+            user_id: grant.user_id.0,
             role: grant.role.into(),
             narrowing: grant.narrowing.as_deref().map(Into::into),
             status: Status::Active,
@@ -221,41 +171,13 @@ async fn create(
             former_until: None,
             last_used_at: None,
         };
-        let device_label = Private::from(body.device_label.as_str());
-        let events = ApiKey::default().decide(ApiKeyCommand::Create { grant, device_label, at })?;
-        let draft = Draft::new::<ApiKey>(workspace.0, id.0, Expected::NoStream, &events)?;
-        let answer = object(&ApiKeyCreated { api_key, key: key.expose().to_owned() })?;
+        let answer = object(&ApiKeyCreated { api_key, key: new.credential.expose().to_owned() })?;
         Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
     };
     let operation = Operation::CreateApiKey;
     let done =
         app.commands.execute(caller.0, Some(workspace), operation, body.repeatable.as_ref(), plan).await?;
     Ok(written(StatusCode::CREATED, done))
-}
-
-/// What a new key carries: what was asked for, or as much as the caller's own. Where the caller was
-/// made something less since their key was made, that counts.
-fn granted(standing: Standing, wanted: Option<Role>) -> Result<Role, Problem> {
-    let Standing::Member { held, granted, .. } = standing else {
-        return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
-    };
-    let candidates = match wanted {
-        Some(role) => vec![role],
-        None => vec![granted, held],
-    };
-    candidates.into_iter().find(|role| standing.may_grant(*role)).ok_or_else(|| {
-        let role = wanted.unwrap_or(granted).as_str();
-        let mut problem = Problem::insufficient_scope(&format!("role:{role}"));
-        problem.detail = format!("A key can't make one that carries more than itself: `{role}` is more.");
-        problem
-    })
-}
-
-fn wider() -> Problem {
-    let mut problem = Problem::denied(Denial::OutsideNarrowing, "");
-    problem.detail =
-        String::from("A key can't make or renew one that is wider than itself, or lasts longer.");
-    problem
 }
 
 /// The API keys of a workspace that the caller may see, in the order in which they were made.
@@ -325,9 +247,7 @@ async fn revoke(
     let holder = owned::holder_of(&app, caller.0, workspace, id).await?;
     let reason = body.reason()?;
     let plan = |live: &Live, _: Standing, _: DateTime<Utc>| {
-        let command = ApiKeyCommand::Revoke { reason: reason.clone() };
-        let events = owned::api_key(live, workspace, id)?.decide(command)?;
-        let draft = Draft::new::<ApiKey>(workspace.0, id.0, live.expect_api_key(id), &events)?;
+        let draft = api_keys::revoke(live, (workspace, holder, id), reason.clone())?;
         Ok(Plan { drafts: vec![draft], answer: json!({ "id": id, "status": "revoked" }), secret: None })
     };
     let operation = Operation::RevokeApiKey(holder);

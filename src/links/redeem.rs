@@ -11,7 +11,7 @@ use tollbook_aggregates::{
 };
 use tollbook_journal::{Expected, INSTANCE, Position};
 
-use super::verify;
+use super::{refused, verify};
 use crate::app::App;
 use crate::authority::Live;
 use crate::book::{Attribution, Draft};
@@ -109,7 +109,8 @@ pub async fn redeem(app: &App, asked: &Redeeming<'_>) -> Result<Redeemed, Proble
     };
     let plan = |live: &Live, at: DateTime<Utc>| {
         let link_id = verify(live, &app.pepper, asked.secret).ok_or_else(Problem::unknown_link)?;
-        let redeemable = access::redeem_link(live, link_id, asked.signed_in, at)?;
+        let redeemable = access::redeem_link(live, link_id, asked.signed_in, at);
+        let redeemable = redeemable.map_err(|why| refused(live, link_id, why))?;
         Plan { app, live, asked, fresh: &fresh, link_id, at }.errand(&redeemable)
     };
     let (outcome, appended) = app.commands.carry_out(plan).await?;

@@ -29,6 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
+    ("api_keys", &["authority", "problem"]),
     ("founding", &["app", "authority", "commands", "links", "problem"]),
     ("links", &["app", "authority", "commands", "problem"]),
     (
@@ -59,6 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// What handlers may use: nobody's handler is another's.
 const HANDLERS: &[&str] = &[
+    "api_keys",
     "app",
     "authn",
     "authority",

@@ -9,8 +9,14 @@ use tollbook_aggregates::{
     ApiKey, ApiKeyCommand, LinkCommand, LinkGrant, LinkId, LinkMaker, LinkPurpose, OneTimeLink,
 };
 use tollbook_journal::Expected;
+use uuid::Uuid;
 
 use crate::house::TestHouse;
+
+/// An id, as REST writes it.
+pub(super) fn id<T: From<Uuid>>(text: &str) -> T {
+    Uuid::parse_str(text).unwrap().into()
+}
 
 /// A link with which the first owner signs in.
 pub(super) async fn sign_in_link(house: &TestHouse) -> String {

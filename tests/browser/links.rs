@@ -3,14 +3,9 @@
 use serde_json::json;
 use tollbook_aggregates::{LinkPurpose, Role};
 use tollbook_testkit::browser;
-use uuid::Uuid;
 
-use super::given::{another_owner, link, no_request_tells, sign_in_link, sign_in_link_of};
+use super::given::{another_owner, id, link, no_request_tells, sign_in_link, sign_in_link_of};
 use crate::house::TestHouse;
-
-fn id<T: From<Uuid>>(text: &str) -> T {
-    Uuid::parse_str(text).unwrap().into()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_who_redeem_a_link_at_once_one_wins() {

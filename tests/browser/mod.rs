@@ -5,5 +5,8 @@ mod first_owner;
 mod forgery;
 mod frame;
 mod given;
+mod keys;
+mod limited;
 mod links;
+mod refusals;
 mod signing_in;

@@ -18,7 +18,7 @@ use super::super::refusals::WriteRefusals;
 use super::super::time::Time;
 use super::super::words::{Nothing, Rotating, rotated};
 use super::super::written::{Written, written};
-use super::wider;
+use crate::api_keys::wider;
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;

@@ -24,7 +24,7 @@ export default async ({ args: { url, link, label }, visitor, check, shots }) => 
   await forgets(page, key);
 
   // Away and back, or in another browser: it isn't there any more.
-  await page.goto(`${url}/sign-in`);
+  await page.goto(`${url}/nowhere`);
   assert.ok(!(await textAfterGoingBack(page)).includes(key));
   const again = await (await visitor()).newPage();
   await look(again, link);

@@ -26,8 +26,13 @@ export default async ({ args: { urls, links }, visitor, check, shots }) => {
   await laptop.getByRole("status").filter({ hasText: "has ended" }).waitFor();
   assert.equal(await items.count(), 2);
   assert.equal(await laptop.evaluate(() => window.stayed), true, "htmx swapped it in");
+  assert.equal(await laptop.evaluate(() => document.activeElement.id), "sign-ins", "the keyboard goes on where the button was");
+  await shots(laptop, "sign-in-ended-here");
   await phone.reload();
   assert.equal(await heading(phone), "Sign in");
+  assert.match(await phone.locator(".note").textContent(), /was ended, or its time is over/);
+  await check(phone);
+  await shots(phone, "sign-in-ended");
 
   // A page that was open when its sign-in ended: its form changes nothing, and leads to the sign-in page.
   await tablet.goto(`${urls[0]}/sign-ins`);

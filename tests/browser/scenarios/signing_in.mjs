@@ -49,7 +49,7 @@ export default async ({ args: { url, link, name, workspace }, visitor, shots, ch
   await page.goto(`${url}/sign-ins`);
   await submit(page, "Sign out here");
   assert.equal(page.url(), `${url}/sign-in?signed-out`);
-  assert.match(await page.getByRole("status").textContent(), /signed out/);
+  assert.match(await page.locator(".note").textContent(), /signed out/);
   // The way back shows nothing of what was there.
   for (let time = 0; time < 2; time += 1) {
     await page.goBack();

@@ -13,7 +13,7 @@ export default async ({ args: { url, links }, visitor, check, shots }) => {
       await submit(page, "Continue");
     } else {
       await page.goto(url);
-      await page.getByLabel("You have a link that doesn't open?").fill(link);
+      await page.getByLabel("The link").fill(link);
       await submit(page, "Open the link");
     }
     await submit(page, "Sign in");
