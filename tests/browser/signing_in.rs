@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tollbook::clock::Clock;
+use tollbook::clock::{Clock, rfc3339};
 use tollbook::credential::{Credential, Kind};
 use tollbook_testkit::browser;
 
@@ -68,17 +68,23 @@ async fn a_sign_in_ends_by_itself_and_a_wrong_cookie_is_none() {
     let name = format!("tollbook-{}", house.url.rsplit(':').next().unwrap());
     let good = cookie(&seen["cookies"], &name).unwrap()["value"].as_str().unwrap();
     // Whoever is not signed in is led to the page that says how.
-    let heading = async |value: &str| {
-        let request = house.request(Method::GET, "/").header("cookie", format!("{name}={value}"));
-        let page = answer(request).await.expect(200);
-        let page = page.as_str().unwrap();
-        page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap().to_owned()
+    let page = async |path: &str, value: &str| {
+        let request = house.request(Method::GET, path).header("cookie", format!("{name}={value}"));
+        answer(request).await.expect(200).as_str().unwrap().to_owned()
     };
+    let between = |page: &str, from: &str, to: &str| {
+        page.split(from).nth(1).unwrap_or_else(|| panic!("{page}")).split(to).next().unwrap().to_owned()
+    };
+    let heading = async |value: &str| between(&page("/", value).await, "<h1>", "</h1>");
     assert_eq!(heading(good).await, "Your workspaces");
     let other_secret = Credential::from_parts(Kind::Web, &good[8..20], &[7; 32]).unwrap();
     for wrong in ["", "x", "tbk_web_", &good[..68], other_secret.expose(), &house.key] {
         assert_eq!(heading(wrong).await, "Sign in", "{wrong}");
     }
+    house.app.clock.set_ahead(TimeDelta::hours(1));
+    let now = rfc3339(house.app.clock.now());
+    let used = between(&page("/sign-ins", good).await, "Last used <time datetime=\"", "\"");
+    assert!(used >= now, "used this very moment, not {used}");
     house.app.clock.set_ahead(TimeDelta::days(90));
     assert_eq!(heading(good).await, "Sign in");
 }
