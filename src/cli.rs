@@ -16,20 +16,25 @@ mod config;
 mod context;
 mod demo;
 mod doctor;
+mod duration;
 mod failure;
 mod fields;
+mod invitation;
 mod key;
 mod loadout;
 mod login;
 mod logout;
+mod member;
 mod migrate;
 mod on_host;
 mod openapi;
+mod operator;
 mod output;
 mod patience;
 mod private_dir;
 mod projection;
 mod resolve;
+mod rotated;
 mod secret_input;
 mod serve;
 mod server;
@@ -104,10 +109,16 @@ enum Command {
     Session(session::Session),
     /// API keys.
     Key(key::Key),
+    /// The people of a workspace.
+    Member(member::Member),
+    /// One-time links by which people become members of a workspace.
+    Invitation(invitation::Invitation),
     /// The book, as a workspace may read it.
     Audit(Box<audit::Audit>),
     /// Read models, for operators.
     Projection(projection::Projection),
+    /// Looking after the instance, as operator.
+    Operator(operator::Operator),
 }
 
 /// Does what the process was started for.
@@ -158,7 +169,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Bootstrap(bootstrap) => bootstrap.run(context).await,
         Command::User(user) => user.run(context).await,
         Command::Migrate(migrate) => migrate.run(context).await,
-        Command::Config(show) => show.run(context),
+        Command::Config(show) => show.run(context).await,
         Command::Doctor(doctor) => doctor.run(context).await,
         Command::Openapi => openapi::run(context),
         Command::Completions(completions) => completions.run(context, &mut Cli::command()),
@@ -170,8 +181,11 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Loadout(loadout) => loadout.run(context).await,
         Command::Session(session) => session.run(context).await,
         Command::Key(key) => key.run(context).await,
+        Command::Member(member) => member.run(context).await,
+        Command::Invitation(invitation) => invitation.run(context).await,
         Command::Audit(audit) => audit.run(context).await,
         Command::Projection(projection) => projection.run(context).await,
+        Command::Operator(operator) => operator.run(context).await,
     }
 }
 

@@ -27,14 +27,18 @@ pub struct Key {
     pub default: &'static str,
     /// Is its value never shown?
     pub secret: bool,
+    /// What a number of it is a number of; nothing where it isn't one, or says so itself.
+    pub unit: &'static str,
     /// For `--help` and the documentation.
     pub help: &'static str,
 }
 
 macro_rules! keys {
-    ($($name:literal $default:literal $secret:literal $help:literal;)*) => {
+    ($($name:literal $default:literal $secret:literal $help:literal $(in $unit:literal)?;)*) => {
         /// Every setting.
-        pub const KEYS: &[Key] = &[$(Key { name: $name, default: $default, secret: $secret, help: $help }),*];
+        pub const KEYS: &[Key] = &[$(Key {
+            name: $name, default: $default, secret: $secret, unit: concat!($($unit)?), help: $help,
+        }),*];
     };
 }
 
@@ -60,16 +64,31 @@ keys! {
     "limit_session" "100000/s" false "how many requests a session's own token may make, as limit_address";
     "limit_failures" "300/m" false "how many refused credentials an address may send before it is turned away, as limit_address";
     "limit_links" "20/h" false "how many one-time links that are none a signed-in person may try before they are turned away, as limit_address";
-    "body_limit" "1048576" false "the largest request body, in bytes";
-    "session_default_expires_in" "28800" false "how long a session lasts when nobody says, in seconds";
-    "session_max_expires_in" "2592000" false "how long a session may last, in seconds";
-    "upstream_timeout" "60" false "how long a tool call may take, in seconds";
-    "stop_deadline" "10" false "how long open calls have to end at a graceful stop, in seconds";
-    "projection_kept_for" "86400" false "how long what a rebuild replaced is kept for a rollback, in seconds";
+    "body_limit" "1048576" false "the largest request body, in bytes" in "bytes";
+    "session_default_expires_in" "28800" false "how long a session lasts when nobody says, in seconds" in "s";
+    "session_max_expires_in" "2592000" false "how long a session may last, in seconds" in "s";
+    "upstream_timeout" "60" false "how long a tool call may take, in seconds" in "s";
+    "stop_deadline" "10" false "how long open calls have to end at a graceful stop, in seconds" in "s";
+    "projection_kept_for" "86400" false "how long what a rebuild replaced is kept for a rollback, in seconds" in "s";
     "workers" "" false "how many threads serve HTTP (default: one a core)";
     "log" "info" false "what is logged, such as info or tollbook=debug";
     "log_format" "text" false "text or json";
 }
+
+impl Key {
+    /// As it is called in the environment.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_uppercase())
+    }
+
+    /// Is this the name of a variable that looks like a setting, and is none?
+    pub fn is_mistaken(variable: &str) -> bool {
+        variable.starts_with(PREFIX) && !KEYS.iter().any(|key| key.variable() == variable)
+    }
+}
+
+/// What the variables of all settings begin with.
+const PREFIX: &str = "TOLLBOOK_";
 
 /// What is in force.
 #[derive(Debug, Clone)]
@@ -210,7 +229,7 @@ impl Given {
             }
         }
         for key in KEYS {
-            let variable = format!("TOLLBOOK_{}", key.name.to_uppercase());
+            let variable = key.variable();
             if let Some(value) = environment(&variable).filter(|value| !value.is_empty()) {
                 given.0.insert(key.name, (value.into(), variable));
             }
@@ -226,7 +245,12 @@ impl Given {
         let shown = path.display().to_string();
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::File {
             path: shown.clone(),
-            reason: error.message().to_owned(),
+            reason: match error.span().and_then(|span| text.get(..span.start)) {
+                Some(before) => {
+                    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+                }
+                None => error.message().to_owned(),
+            },
         })?;
         for (name, value) in table {
             let key = KEYS.iter().find(|key| key.name == name);

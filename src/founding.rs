@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::authority::Live;
-use crate::book::Draft;
+use crate::book::{Attribution, Draft};
 use crate::clock::Clock;
+use crate::commands::Errand;
 use crate::credential::{Credential, Kind, Pepper};
 use crate::links::{self, Browser, NewSignIn};
 use crate::problem::Problem;
@@ -195,6 +196,34 @@ pub async fn founded(app: &App) {
     app.authority.until(|live| live.instance() != Instance::Empty).await;
 }
 
+/// Makes another operator's credential, in nobody's name: whoever runs the machine does it, when the last one is lost.
+///
+/// # Errors
+/// 409 on a book that nobody has founded: its first operator comes with it. 400 when the label doesn't fit.
+pub async fn another_operator(app: &App, label: &str) -> Result<(OperatorId, Credential), Problem> {
+    let key = Credential::mint(Kind::Operator, app.random.as_ref()).map_err(|_| Problem::internal())?;
+    let id: OperatorId = Clock::fresh_id();
+    let plan = |live: &Live, _: DateTime<Utc>| {
+        if live.instance() == Instance::Empty {
+            let detail = "Nobody has founded anything on this book yet.";
+            return Err(Problem::conflict("instance.not_bootstrapped", detail)
+                .remedy("Its first operator comes with it.", Some("tollbook bootstrap")));
+        }
+        let (drafts, attribution) = (vec![operating(app, id, &key, label)?], Attribution::system());
+        Ok(Errand { drafts, attribution, not_after: None, outcome: () })
+    };
+    app.commands.carry_out(plan).await?;
+    Ok((id, key))
+}
+
+/// What makes an operator's credential.
+fn operating(app: &App, id: OperatorId, key: &Credential, label: &str) -> Result<Draft, Problem> {
+    let grant = OperatorGrant { verifier: key.verifier(&app.pepper), expires_at: None };
+    let create = OperatorCommand::Create { grant, label: Private::from(label), at: app.clock.now() };
+    let events = Operator::default().decide(create)?;
+    Ok(Draft::new::<Operator>(INSTANCE, id.0, Expected::NoStream, &events)?)
+}
+
 /// Is the book empty, as far as this replica knows?
 pub fn is_empty(app: &App) -> bool {
     app.authority.look(Live::instance) == Instance::Empty
@@ -217,12 +246,9 @@ fn opened(
     let operator_id: OperatorId = Clock::fresh_id();
     let command = InstanceCommand::Bootstrap { user_id, workspace_id, operator_id };
     let opened = app.authority.look(|live| live.instance().decide(command))?;
-    let grant = OperatorGrant { verifier: operator_key.verifier(&app.pepper), expires_at: None };
-    let create = OperatorCommand::Create { grant, label: Private::from(FIRST_KEY), at: app.clock.now() };
-    let operating = Operator::default().decide(create)?;
     let drafts = vec![
         Draft::new::<Instance>(INSTANCE, Uuid::nil(), Expected::NoStream, &opened)?,
-        Draft::new::<Operator>(INSTANCE, operator_id.0, Expected::NoStream, &operating)?,
+        operating(app, operator_id, &operator_key, FIRST_KEY)?,
     ];
     Ok((operator_key, drafts))
 }

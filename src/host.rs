@@ -21,7 +21,8 @@ use crate::problem::Problem;
 
 /// The routes.
 pub fn configure(config: &mut ServiceConfig) {
-    config.service(status).service(bootstrap).service(user_link).service(doctor).service(service);
+    config.service(status).service(bootstrap).service(user_link).service(operator).service(doctor);
+    config.service(service);
 }
 
 /// A service that is the one it is taken for.
@@ -121,6 +122,48 @@ async fn user_link(
 ) -> Result<HttpResponse, Problem> {
     admit(&app, &request)?;
     let made = sign_in_link(&app, &signing_in.user).await?;
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
+}
+
+/// An operator's credential is to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Operating {
+    /// Whose or what for.
+    label: String,
+}
+
+/// An operator's credential, as it is shown once.
+#[derive(Serialize)]
+pub struct OperatorKey {
+    /// Its id.
+    pub id: String,
+    /// Whose or what for.
+    pub label: String,
+    /// Its secret.
+    pub key: String,
+    /// What of that may be shown again.
+    pub prefix: String,
+}
+
+/// Makes another operator's credential, for when the last one is lost.
+///
+/// # Errors
+/// On a book that nobody has founded, and when the label doesn't fit.
+pub async fn operator_credential(app: &App, label: &str) -> Result<OperatorKey, Problem> {
+    let (id, key) = founding::another_operator(app, label).await?;
+    let prefix = key.display_prefix().to_owned();
+    Ok(OperatorKey { id: id.to_string(), label: label.to_owned(), key: key.expose().to_owned(), prefix })
+}
+
+#[post("/host/operator-credential")]
+async fn operator(
+    app: Data<App>,
+    request: HttpRequest,
+    operating: Json<Operating>,
+) -> Result<HttpResponse, Problem> {
+    admit(&app, &request)?;
+    let made = operator_credential(&app, &operating.label).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }
 

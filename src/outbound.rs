@@ -40,7 +40,7 @@ use url::Url;
 
 pub use address::Reach;
 pub use body::Body;
-pub use error::OutboundError;
+pub use error::{OutboundError, classify};
 pub use policy::{HostPort, HostPortError, Policy, UrlRefused};
 pub use resolver::SystemResolver;
 

@@ -1,5 +1,6 @@
 //! `tollbook audit`: the book, as a workspace may read it.
 
+mod called;
 mod event;
 mod filters;
 
@@ -13,6 +14,7 @@ use super::failure::Failure;
 use super::fields::number_of;
 use super::output::{self, table};
 use super::resolve::{In, Rooms};
+use called::Called;
 pub(super) use event::COLUMNS;
 use event::line;
 use filters::{Filters, Span};
@@ -65,16 +67,24 @@ impl Audit {
                 if follow {
                     return go_on(context, &rooms, query, &events).await;
                 }
-                context.output.list(&events, &COLUMNS)
+                show(context, &rooms, &events).await
             }
             Action::Search { filters, span, limit } => {
                 let mut query = filters.query(&rooms).await?;
                 query.extend(span.query());
                 let query = up_to_date(&rooms, &query).await?;
-                context.output.list(&find(&rooms, &query, limit).await?, &COLUMNS)
+                show(context, &rooms, &find(&rooms, &query, limit).await?).await
             }
         }
     }
+}
+
+/// As the book has them for programs; for people, with what they would look for elsewhere.
+async fn show(context: &Context, rooms: &Rooms, events: &[Value]) -> Result<(), Failure> {
+    if context.output.json {
+        return context.output.list(events, &COLUMNS);
+    }
+    context.output.list(&Called::default().name(rooms, events).await?, &COLUMNS)
 }
 
 type Query = Vec<(&'static str, String)>;
@@ -99,10 +109,11 @@ async fn go_on(context: &Context, rooms: &Rooms, query: Query, events: &[Value])
         Some(last) => number_of(last, "position").saturating_add(1),
         None => end(rooms).await?,
     };
+    let mut called = Called::default();
     if context.output.json {
         one_a_line(events)?;
     } else {
-        output::text(&table(events, &COLUMNS))?;
+        output::text(&table(&called.name(rooms, events).await?, &COLUMNS))?;
     }
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -115,7 +126,7 @@ async fn go_on(context: &Context, rooms: &Rooms, query: Query, events: &[Value])
         if context.output.json {
             one_a_line(&added)?;
         } else {
-            let lines: Vec<String> = added.iter().map(line).collect();
+            let lines: Vec<String> = called.name(rooms, &added).await?.iter().map(line).collect();
             output::text(&lines.join("\n"))?;
         }
     }
@@ -132,8 +143,8 @@ pub(super) async fn end(rooms: &Rooms) -> Result<u64, Failure> {
     Ok(newest.first().map_or(0, |event| number_of(event, "position").saturating_add(1)))
 }
 
-/// Everything from a position on, the oldest first.
+/// Everything from a position on, the oldest first, for people.
 pub(super) async fn from(rooms: &Rooms, position: u64) -> Result<Vec<Value>, Failure> {
     let query = vec![("from", position.to_string()), ("order", "oldest".to_owned())];
-    find(rooms, &query, usize::MAX).await
+    Called::default().name(rooms, &find(rooms, &query, usize::MAX).await?).await
 }

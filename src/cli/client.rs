@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::outbound::{self, OutboundError};
 use crate::problem::Problem;
 
 use super::failure::Failure;
@@ -58,6 +59,11 @@ impl Client {
     /// The service.
     pub(super) fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// The public part of the credential, if it is one.
+    pub(super) fn prefix(&self) -> Option<String> {
+        SignedIn::public_part(self.secret.as_ref()?)
     }
 
     /// For what takes as long as there is much of it.
@@ -166,7 +172,7 @@ impl Client {
             match patiently("waiting for the service", request.send()).await {
                 Ok(response) => return answer(response).await,
                 // Who doesn't listen doesn't start to because we insist.
-                Err(error) if error.is_connect() || tried == TRIES => return Err(self.unreachable(&error)),
+                Err(error) if error.is_connect() || tried == TRIES => return Err(self.unreachable(error)),
                 Err(_) => {
                     tried += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -175,21 +181,32 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    fn unreachable(&self, error: reqwest::Error) -> Failure {
         let url = plain(&self.base);
-        if error.is_connect() {
-            return Failure::failed(format!(
-                "nothing answers at {url}: start the service with `tollbook serve`, or say with --url where it is"
-            ));
+        if error.is_timeout() && !error.is_connect() {
+            return Failure::failed(format!("no answer from {url}: it took too long"));
         }
-        let why = if error.is_timeout() { "it took too long" } else { "the connection broke" };
-        Failure::failed(format!("no answer from {url}: {why}"))
+        Failure::failed(match outbound::classify(error) {
+            OutboundError::Connect(_) => format!(
+                "nothing answers at {url}: start the service with `tollbook serve`, or say with --url where it is"
+            ),
+            OutboundError::ConnectTimeout => format!("nothing answers at {url} in time: is --url right?"),
+            OutboundError::Resolve(_) => format!(
+                "the host `{}` has no address that is known here: is --url right?",
+                self.base.host_str().unwrap_or_default()
+            ),
+            OutboundError::Tls(_) => format!(
+                "what answers at {url} speaks no TLS, or shows a certificate that isn't trusted here: is it an http:// address?"
+            ),
+            other => format!("no answer from {url}: {other}"),
+        })
     }
 }
 
 async fn answer(response: Response) -> Result<Value, Failure> {
     let status = response.status();
     let problem = is_problem(&response);
+    let wait = response.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
     let body = response.bytes().await;
     let body =
         body.map_err(|_| Failure::failed("the service's answer broke off; what it did is not known"))?;
@@ -200,7 +217,11 @@ async fn answer(response: Response) -> Result<Value, Failure> {
         return serde_json::from_slice(&body).map_err(|_| not_tollbook(status));
     }
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(told) if problem => Err(told.into()),
+        Ok(told) if problem => Err(match wait {
+            Some(seconds) => told.retry_after(Duration::from_secs(seconds)),
+            None => told,
+        }
+        .into()),
         _ => Err(not_tollbook(status)),
     }
 }

@@ -8,17 +8,29 @@ use clap::{ArgAction, Args};
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use crate::config::{Config, DEFAULT_URL, Given};
+use crate::config::{Config, DEFAULT_URL, Given, Key};
 
 use super::client::Client;
 use super::failure::Failure;
-use super::output::{Output, plain};
+use super::output::{Output, note, plain, printable};
 use super::settings::Settings;
 use super::state::StateFile;
 use super::stores::{Holder, SignedIn, Stores};
 
 /// Says as a variable what `--insecure-http` says.
 const INSECURE_HTTP: &str = "TOLLBOOK_INSECURE_HTTP";
+
+/// Variables that are no settings of the service: those of the CLI, and what `session create --env` sets.
+const VARIABLES: [&str; 8] = [
+    "TOLLBOOK_URL",
+    "TOLLBOOK_API_KEY",
+    "TOLLBOOK_OPERATOR_KEY",
+    "TOLLBOOK_WORKSPACE",
+    "TOLLBOOK_STATE_DIR",
+    INSECURE_HTTP,
+    "TOLLBOOK_SESSION_URL",
+    "TOLLBOOK_SESSION_TOKEN",
+];
 
 const EVERYWHERE: &str = "Everywhere";
 
@@ -74,6 +86,7 @@ impl Context {
 
     /// What is in force.
     pub(super) fn config(&self, settings: &Settings) -> Result<Config, Failure> {
+        warn_of_mistaken();
         Ok(self.given(settings)?.config()?)
     }
 
@@ -92,16 +105,21 @@ impl Context {
         self.signed_in(Holder::Operator)
     }
 
-    /// A client with either; the member's first.
-    pub(super) fn whoever(&self) -> Result<(Client, SignedIn, Holder), Failure> {
+    /// All credentials that there are for the service, the member's first, with where it is.
+    pub(super) fn everyone(&self) -> Result<Vec<(Url, SignedIn)>, Failure> {
         let asked_for = self.asked_for()?;
         let stores = self.stores()?;
+        let mut all = Vec::new();
         for holder in [Holder::Member, Holder::Operator] {
             if let Some(signed_in) = stores.find(holder, asked_for.as_ref())? {
-                return Ok((self.client_for(asked_for, &signed_in)?, signed_in, holder));
+                let url = asked_for.clone().or_else(|| signed_in.url.clone()).map_or_else(default_url, Ok)?;
+                all.push((url, signed_in));
             }
         }
-        Err(not_signed_in(&stores, Holder::Member, asked_for.as_ref())?)
+        if all.is_empty() {
+            return Err(not_signed_in(&stores, Holder::Member, asked_for.as_ref())?);
+        }
+        Ok(all)
     }
 
     /// Where credentials are looked for and kept.
@@ -196,6 +214,16 @@ fn goes_in_the_clear(url: &Url) -> bool {
         None => false,
     };
     url.scheme() == "http" && !here
+}
+
+/// A variable that is none of ours changes nothing, and whoever misspelt one believes that it does.
+pub(super) fn warn_of_mistaken() {
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if Key::is_mistaken(name) && !VARIABLES.contains(&name) {
+            note(&format!("warning: {} is no setting of this version and changes nothing", printable(name)));
+        }
+    }
 }
 
 fn default_url() -> Result<Url, Failure> {

@@ -44,8 +44,10 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config(&self.settings)?;
+        let nowhere = config.database_url.is_none() && !config.data_dir.join("book.db").exists();
+        let nowhere = nowhere.then(|| config.data_dir.display().to_string());
         let report = patiently("examining", self.examine(config)).await?;
-        context.output.one(&report, people)?;
+        context.output.one(&report, |report| people(report, nowhere.as_deref()))?;
         let warnings = if self.strict { count(&report, "warning") } else { 0 };
         let ill = count(&report, "failed") + warnings;
         if ill == 0 {
@@ -132,11 +134,11 @@ fn count(report: &Value, state: &str) -> usize {
 }
 
 fn all(report: &Value) -> String {
-    format!("{} findings", list_of(report, "findings").len())
+    format!("{} checks", list_of(report, "findings").len())
 }
 
-/// A line a finding, aligned; what to do about it stands below.
-fn people(report: &Value) -> String {
+/// A line a finding, aligned; what to do about it stands below. `nowhere` is where no book is.
+fn people(report: &Value, nowhere: Option<&str>) -> String {
     let findings = list_of(report, "findings");
     let names = findings.iter().map(|finding| text_of(finding, "name").chars().count());
     let width = names.max().unwrap_or_default();
@@ -150,6 +152,10 @@ fn people(report: &Value) -> String {
     }
     let (warnings, failed) = (count(report, "warning"), count(report, "failed"));
     lines.push(match (failed, warnings) {
+        (0, 0) if nowhere.is_some() => format!(
+            "No book here yet: `tollbook serve` makes one in `{}`; another one is examined with --data-dir.",
+            nowhere.unwrap_or_default()
+        ),
         (0, 0) => format!("Healthy: {}.", all(report)),
         (0, warnings) => format!("Healthy, with warnings: {warnings} of {}.", all(report)),
         (failed, _) => format!("Not healthy: {failed} of {} failed.", all(report)),

@@ -100,6 +100,7 @@ impl From<Problem> for Failure {
             403 => Exit::NotAllowed,
             _ => Exit::Failed,
         };
+        let wait = problem.wait();
         let mut message = problem.detail;
         let mut page = None;
         if let Some(remediation) = problem.remediation {
@@ -111,6 +112,10 @@ impl From<Problem> for Failure {
         }
         if let Some(url) = page {
             message = format!("{message} ({url})");
+        }
+        // Too many at once, or something that is missing for now.
+        if let Some(wait) = wait {
+            message = format!("{message} Try again in {} s.", wait.max(1));
         }
         // What an operator needs to find the cause in the log, where there was a request.
         if problem.status >= 500 && !problem.request_id.is_empty() {

@@ -1,15 +1,20 @@
 //! `tollbook key`: API keys.
 
 mod check;
+mod create;
+mod list;
+mod reset;
+mod revoke;
+mod rotate;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::Context;
 use super::failure::Failure;
-use super::fields::{text_of, time_of};
-use super::output::{Column, facts, note};
-use super::resolve::{In, MOST};
+use super::fields::{list_of, shown, text_of, time_of};
+use super::output::facts;
+use super::resolve::In;
 
 const LIST: &str = "api-keys";
 
@@ -24,80 +29,23 @@ pub(super) struct Key {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make one of your own, and show it this once.
-    Create {
-        /// Where it will be used, such as "build server".
-        #[arg(long, value_name = "LABEL")]
-        device_label: String,
-        /// What it carries of your role: auditor, member, admin or owner (default: all of it).
-        #[arg(long)]
-        role: Option<String>,
-        /// The moment from which on it is no longer good, such as 2027-01-01T00:00:00Z.
-        #[arg(long, value_name = "TIME")]
-        expires_at: Option<String>,
-    },
+    Create(create::Create),
     Check(check::Check),
-    /// Show them.
-    List,
-    /// End one at once, and every session that was made with it.
-    Revoke {
-        /// The key, by device label or id.
-        key: String,
-        /// Why, for the record.
-        #[arg(long)]
-        reason: Option<String>,
-    },
+    List(list::List),
+    Rotate(rotate::Rotate),
+    Reset(reset::Reset),
+    Revoke(revoke::Revoke),
 }
-
-const COLUMNS: [Column; 8] = [
-    ("ID", |item| text_of(item, "id")),
-    ("LABEL", |item| text_of(item, "device_label")),
-    ("PREFIX", |item| text_of(item, "prefix")),
-    ("ROLE", |item| text_of(item, "role")),
-    ("STATUS", |item| text_of(item, "status")),
-    ("CREATED", |item| time_of(item, "created_at")),
-    ("LAST USED", |item| time_of(item, "last_used_at")),
-    ("EXPIRES", |item| time_of(item, "expires_at")),
-];
 
 impl Key {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        if let Action::Check(check) = &self.action {
-            return check.run(context);
-        }
-        let rooms = self.r#in.open(context).await?;
         match self.action {
-            // Done above: it needs no service.
-            Action::Check(_) => Ok(()),
-            Action::Create { device_label, role, expires_at } => {
-                let mut body = json!({ "device_label": device_label });
-                if let Some(members) = body.as_object_mut() {
-                    let optional = [("role", role), ("expires_at", expires_at)];
-                    members.extend(
-                        optional
-                            .into_iter()
-                            .filter_map(|(name, value)| Some((name.to_owned(), value?.into()))),
-                    );
-                }
-                let created = rooms.client.post(&rooms.path(&[LIST]), &body).await?;
-                rooms.client.settle(&rooms.path(&[LIST]), &created).await;
-                context.output.one(&created, people)?;
-                if !context.output.json {
-                    note("The key is shown this once.");
-                }
-                Ok(())
-            }
-            Action::List => {
-                let items = rooms.client.list(&rooms.path(&[LIST]), &[], MOST).await?;
-                context.output.list(&items, &COLUMNS)
-            }
-            Action::Revoke { key, reason } => {
-                let id = rooms.key(&key).await?;
-                let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-                let revoked = rooms.client.post(&rooms.path(&[LIST, &id, "revoke"]), &body).await?;
-                rooms.client.settle(&rooms.path(&[LIST]), &revoked).await;
-                context.output.one(&revoked, people)
-            }
+            Action::Check(check) => check.run(context),
+            Action::Create(create) => create.run(context, &self.r#in.open(context).await?).await,
+            Action::List(list) => list.run(context, &self.r#in.open(context).await?).await,
+            Action::Rotate(rotate) => rotate.run(context, &self.r#in.open(context).await?).await,
+            Action::Reset(reset) => reset.run(context, &self.r#in.open(context).await?).await,
+            Action::Revoke(revoke) => revoke.run(context, &self.r#in.open(context).await?).await,
         }
     }
 }
@@ -109,9 +57,47 @@ fn people(key: &Value) -> String {
         ("key", text_of(key, "key")),
         ("prefix", text_of(key, "prefix")),
         ("role", text_of(key, "role")),
+        ("narrowed to", narrowed_to(key)),
         ("status", text_of(key, "status")),
         ("expires", time_of(key, "expires_at")),
     ];
     shown.retain(|(_, value)| !value.is_empty());
     facts(&shown)
+}
+
+/// What a key is narrowed to, in few words; nothing when it is as wide as its role.
+fn narrowed_to(key: &Value) -> String {
+    let narrowing = key.get("narrowing").unwrap_or(&Value::Null);
+    let words = |part| list_of(narrowing, part).iter().map(shown).collect::<Vec<_>>().join(" ");
+    let many = |part, one: &str| match narrowing.get(part).and_then(Value::as_array).map(Vec::len) {
+        None => String::new(),
+        Some(1) => format!("1 {one}"),
+        Some(number) => format!("{number} {one}s"),
+    };
+    let mut parts = vec![
+        words("permissions"),
+        many("tool_servers", "server"),
+        many("loadouts", "loadout"),
+        words("addresses"),
+    ];
+    parts.retain(|part| !part.is_empty());
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_key_is_narrowed_to_is_said_in_few_words() {
+        let narrowing = json!({
+            "permissions": ["tools:call", "sessions:create"], "tool_servers": ["a"], "loadouts": ["b", "c"],
+            "addresses": ["10.0.0.0/8"],
+        });
+        let told = narrowed_to(&json!({ "narrowing": narrowing }));
+        assert_eq!(told, "tools:call sessions:create, 1 server, 2 loadouts, 10.0.0.0/8");
+        assert_eq!(narrowed_to(&json!({ "narrowing": null })), "");
+    }
 }

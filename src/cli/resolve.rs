@@ -1,8 +1,10 @@
 //! From what a person writes to an id: the id itself, a name, or the beginning or the end of an id, where only
 //! one thing fits. Of things of the same name, the one that is in force is meant: labels are used again.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::client::Client;
@@ -13,7 +15,9 @@ use super::stores::SignedIn;
 
 /// How many things are looked at for one that fits.
 pub(super) const MOST: usize = 10_000;
-/// The shortest beginning of an id that is taken for one.
+/// What somebody, or a key, can be in a workspace.
+pub(super) const ROLES: [&str; 4] = ["owner", "admin", "member", "auditor"];
+/// The shortest part of an id that is taken for one.
 const PREFIX: usize = 4;
 
 /// Which workspace a command works in.
@@ -97,6 +101,42 @@ impl Rooms {
     pub(super) async fn key(&self, wanted: &str) -> Result<String, Failure> {
         find(&self.client, &self.path(&["api-keys"]), "API key", "device_label", wanted).await
     }
+
+    /// The id of the key that the client has, if the service shows it.
+    pub(super) async fn own_key(&self) -> Result<Option<String>, Failure> {
+        own_in(&self.client, &self.path(&["api-keys"]), &[("mine", "true")]).await
+    }
+
+    /// The id of the member that `wanted` means.
+    pub(super) async fn person(&self, wanted: &str) -> Result<String, Failure> {
+        if Uuid::parse_str(wanted).is_ok() {
+            return Ok(wanted.to_owned());
+        }
+        let members = self.client.list(&self.path(&["members"]), &[], MOST).await?;
+        let people: Vec<Value> = members
+            .iter()
+            .map(|member| json!({ "id": text_of(member, "user_id"), "name": text_of(member, "name") }))
+            .collect();
+        choose(&people, "member", "name", wanted)
+    }
+
+    /// How the members are called, by their ids; nobody, where the credential may not see them.
+    pub(super) async fn names(&self) -> BTreeMap<String, String> {
+        let members = self.client.list(&self.path(&["members"]), &[], MOST).await.unwrap_or_default();
+        let named = |member: &Value| (text_of(member, "user_id"), text_of(member, "name"));
+        members.iter().map(named).filter(|(_, name)| !name.is_empty()).collect()
+    }
+}
+
+/// The id of the credential that the client has, in the list at `path`.
+pub(super) async fn own_in(
+    client: &Client,
+    path: &[&str],
+    query: &[(&str, &str)],
+) -> Result<Option<String>, Failure> {
+    let Some(prefix) = client.prefix() else { return Ok(None) };
+    let all = client.list(path, query, MOST).await?;
+    Ok(all.iter().find(|item| text_of(item, "prefix") == prefix).map(|item| text_of(item, "id")))
 }
 
 /// The id of the one thing in the list at `path` that `wanted` means.

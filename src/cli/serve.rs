@@ -58,6 +58,8 @@ impl Serve {
         let running = server::serve(&app, listener)
             .map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}")))?;
         let file = leave_word(&app, address, sample.as_ref())?;
+        // What a service left that was killed.
+        first_owner::withdraw(&app.config.data_dir)?;
         announce(context, &app, &file)?;
 
         let why = stops.next().await;

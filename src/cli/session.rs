@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::duration;
 use super::failure::Failure;
 use super::fields::{text_of, time_of};
 use super::output::{self, Column, facts, note};
@@ -59,7 +60,7 @@ struct Create {
     #[arg(long)]
     label: Option<String>,
     /// How long it lasts, such as 8h, 30m, 7d or 1h30m.
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::seconds)]
     expires_in: Option<u64>,
     /// How many calls it permits in all.
     #[arg(long, value_name = "CALLS")]
@@ -165,42 +166,9 @@ pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Seconds, from a number with units.
-fn seconds(text: &str) -> Result<u64, String> {
-    let malformed = || format!("`{text}` is no duration such as 8h, 30m or 1h30m");
-    let mut total: u64 = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(malformed)?;
-        let (number, unit) = rest.split_at(digits);
-        let mut letters = unit.chars();
-        let factor: u64 = match letters.next() {
-            Some('s') => 1,
-            Some('m') => 60,
-            Some('h') => 3_600,
-            Some('d') => 86_400,
-            _ => return Err(malformed()),
-        };
-        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        total = part.and_then(|part| total.checked_add(part)).ok_or_else(malformed)?;
-        rest = letters.as_str();
-    }
-    if total == 0 { Err(malformed()) } else { Ok(total) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(seconds("8h"), Ok(28_800));
-        assert_eq!(seconds("1h30m"), Ok(5_400));
-        assert_eq!(seconds("7d"), Ok(604_800));
-        for bad in ["", "8", "h", "8x", "0s", "-1h", "99999999999999999999d", "1h30"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_shell_takes_what_is_quoted_as_one_word() {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::output::note;
 use super::state::StateFile;
+use crate::credential::Credential;
 
 /// How long a store may take to say whether it is there: a keychain may wait for somebody to unlock it.
 const PROBE: Duration = Duration::from_secs(2);
@@ -64,6 +65,11 @@ pub(super) trait CredentialStore {
     /// Where, for people.
     fn place(&self) -> String;
 
+    /// Where a credential of this holder is, for people.
+    fn place_of(&self, _: Holder) -> String {
+        self.place()
+    }
+
     /// Is it there? Says so within `limit`; what doesn't answer isn't.
     fn probe(&self, limit: Duration) -> bool;
 
@@ -97,6 +103,10 @@ impl CredentialStore for Environment {
 
     fn place(&self) -> String {
         format!("{} or {}", Holder::Member.variable(), Holder::Operator.variable())
+    }
+
+    fn place_of(&self, holder: Holder) -> String {
+        holder.variable().to_owned()
     }
 
     fn probe(&self, _: Duration) -> bool {
@@ -140,6 +150,8 @@ pub(super) struct SignedIn {
     pub(super) workspace_id: Option<String>,
     /// The store that it came from, and where that lies.
     pub(super) store: (&'static str, String),
+    /// Was it kept there by the CLI, which can keep another in its place?
+    pub(super) is_kept: bool,
 }
 
 /// All stores, in the order in which they are asked.
@@ -184,7 +196,8 @@ impl Stores {
                     secret,
                     url,
                     workspace_id,
-                    store: (store.name(), store.place()),
+                    store: (store.name(), store.place_of(holder)),
+                    is_kept: store.keeps(),
                 }));
             }
         }
@@ -231,6 +244,12 @@ impl Stores {
 }
 
 impl SignedIn {
+    /// The public part of a credential, if it is one.
+    pub(super) fn public_part(secret: &SecretString) -> Option<String> {
+        let credential = Credential::parse(secret.expose_secret().trim()).ok()?;
+        Some(credential.display_prefix().to_owned())
+    }
+
     /// The value of the `Authorization` header, or nothing when it can't be one.
     pub(super) fn header(secret: &SecretString) -> Option<reqwest::header::HeaderValue> {
         let text = Zeroizing::new(format!("Bearer {}", secret.expose_secret().trim()));

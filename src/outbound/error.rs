@@ -74,7 +74,7 @@ impl OutboundError {
 }
 
 /// Sorts an error of the client that came before the answer's headers.
-pub(super) fn classify(error: reqwest::Error) -> OutboundError {
+pub fn classify(error: reqwest::Error) -> OutboundError {
     let error = error.without_url();
     if let Some(refused) = find::<UrlRefused>(&error) {
         return OutboundError::Refused(*refused);

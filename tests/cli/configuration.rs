@@ -43,8 +43,57 @@ fn flags_go_before_the_environment_and_that_before_the_file() {
     let shown = machine.run(&["config", "--json", "--log", "debug"]).json();
     assert_eq!(shown["log"], serde_json::json!({ "value": "debug", "from": "--log" }));
     assert_eq!(shown["workers"], serde_json::json!({ "value": "3", "from": "TOLLBOOK_WORKERS" }));
-    assert_eq!(shown["body_limit"], serde_json::json!({ "value": "5", "from": "tollbook.toml" }));
+    assert_eq!(
+        shown["body_limit"],
+        serde_json::json!({ "value": "5", "unit": "bytes", "from": "tollbook.toml" })
+    );
     assert_eq!(shown["public_url"]["value"], "http://127.0.0.1:7070/");
+}
+
+#[test]
+fn numbers_have_units_and_it_is_said_whose_settings_are_shown() {
+    let mut machine = Machine::new();
+    let shown = machine.run(&["config"]);
+    assert_eq!(shown.err, "");
+    let shown = shown.ok();
+    let line = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(
+        line("stop_deadline").contains("10 s") && line("body_limit").contains("1048576 bytes"),
+        "{shown}"
+    );
+    let json = machine.run(&["config", "--json"]).json();
+    assert_eq!(json["stop_deadline"], serde_json::json!({ "value": "10", "unit": "s", "from": "default" }));
+
+    let service = machine.serve(&["--stop-deadline=3"]);
+    let shown = machine.run(&["config"]);
+    assert!(shown.err.contains("runs here") && shown.err.contains(&service.url), "{}", shown.err);
+    machine.set("TOLLBOOK_DATA_DIR", machine.path("elsewhere").to_str().unwrap());
+    machine.set("TOLLBOOK_URL", &service.url);
+    machine.set("TOLLBOOK_API_KEY", "any");
+    let shown = machine.run(&["config"]);
+    assert!(shown.err.contains("commands talk to") && shown.err.contains(&service.url), "{}", shown.err);
+}
+
+#[test]
+fn what_is_misspelt_is_said() {
+    let machine = Machine::new().with("TOLLBOOK_LISTNE", "127.0.0.1:1").with("TOLLBOOK_SESSION_TOKEN", "x");
+    let shown = machine.run(&["config"]);
+    assert_eq!(shown.err, "warning: TOLLBOOK_LISTNE is no setting of this version and changes nothing\n");
+    std::fs::write(machine.path("tollbook.toml"), "log = \"info\"\n\nworkers = = 3\n").unwrap();
+    let refused = Machine::run(&machine, &["migrate"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("tollbook.toml") && refused.err.contains("line 3"), "{}", refused.err);
+}
+
+#[test]
+fn a_directory_without_a_book_has_nothing_to_be_healthy() {
+    let machine = Machine::new();
+    let told = machine.run(&["doctor"]).ok();
+    assert!(told.lines().last().unwrap().starts_with("No book here yet"), "{told}");
+    assert_eq!(std::fs::read_dir(machine.path("")).unwrap().count(), 0);
+    machine.run(&["bootstrap", "--user", "O", "--workspace", "W"]).ok();
+    let told = machine.run(&["doctor"]).ok();
+    assert!(told.lines().last().unwrap().contains(" checks"), "{told}");
 }
 
 #[test]

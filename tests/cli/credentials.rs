@@ -231,6 +231,22 @@ fn where_nothing_answers_is_said() {
     let machine = Machine::new().with("TOLLBOOK_API_KEY", &stranger());
     let refused = machine.run(&["server", "list", "--url", "http://127.0.0.1:1"]).fails(1);
     assert!(refused.contains("nothing answers at http://127.0.0.1:1"), "{refused}");
+    let refused = machine.run(&["server", "list", "--url", "https://no-such-host.invalid"]).fails(1);
+    assert!(refused.contains("`no-such-host.invalid` has no address"), "{refused}");
+    let service = machine.serve(&[]);
+    let encrypted = service.url.replace("http://", "https://");
+    let refused = machine.run(&["server", "list", "--url", &encrypted]).fails(1);
+    assert!(refused.contains("speaks no TLS") && refused.contains("http://"), "{refused}");
+}
+
+#[test]
+fn who_asks_too_much_is_told_when_to_try_again() {
+    let mut machine = Machine::new();
+    let service = machine.serve(&["--limit-key=1/h"]);
+    keep(&machine, &service);
+    machine.unset("TOLLBOOK_URL");
+    let refused = machine.run(&["server", "list"]).fails(1);
+    assert!(refused.contains("Try again in ") && refused.contains(" s. [limit.exceeded]"), "{refused}");
 }
 
 #[test]

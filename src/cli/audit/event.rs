@@ -15,7 +15,7 @@ pub(in crate::cli) const COLUMNS: [Column; 5] = [
 ];
 
 /// Of `data`, what says most about an event.
-const TELLING: [&str; 5] = ["tool", "reason", "code", "role", "version"];
+const TELLING: [&str; 6] = ["tool", "tool_error", "reason", "code", "role", "version"];
 /// The most of one value that is shown.
 const MOST: usize = 60;
 
@@ -53,9 +53,14 @@ fn what(event: &Value) -> String {
     let told = TELLING.iter().filter_map(|name| Some((*name, data.get(*name)?)));
     let private = event.get("private").and_then(Value::as_object).into_iter().flatten();
     let private = private.map(|(name, value)| (name.as_str(), value));
-    let shown =
-        told.chain(private).map(|(name, value)| (name, shown(value))).filter(|(_, text)| !text.is_empty());
-    shown.map(|(name, text)| format!("{name}={}", short(&text, MOST))).collect::<Vec<_>>().join(" ")
+    let shown = told.chain(private).filter_map(|(name, value)| match value {
+        // What is true is said by its name, and what isn't, not at all.
+        Value::Bool(holds) => holds.then(|| name.to_owned()),
+        value => Some(shown(value))
+            .filter(|text| !text.is_empty())
+            .map(|text| format!("{name}={}", short(&text, MOST))),
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -72,6 +77,9 @@ mod tests {
             "data": { "tool": "delete_everything", "reason": "not_in_loadout", "call_id": "…" },
             "private": { "label": null },
         });
+        let failed = json!({ "data": { "call_id": "…", "tool": "add", "tool_error": true } });
+        assert_eq!(what(&failed), "tool=add tool_error");
+        assert_eq!(what(&json!({ "data": { "tool": "add", "tool_error": false } })), "tool=add");
         assert_eq!(by(&event), "user …abcdef (session)");
         assert_eq!(what(&event), "tool=delete_everything reason=not_in_loadout");
         assert!(

@@ -29,12 +29,14 @@ const CUT: [&str; 12] = [
     "DESCRIPTION",
     "TOOLS",
     "REASON",
-    "NARROWED TO",
+    "NARROWED",
 ];
 const NARROWEST: usize = 8;
+/// Columns that go, one after the other, where cutting isn't enough.
+const DROPPED: [&str; 2] = ["CREATED", "PREFIX"];
 
 type Row = Vec<String>;
-type Step<'a> = &'a dyn Fn(&mut Vec<Row>);
+type Step<'a> = &'a dyn Fn(&mut [Row]);
 
 /// A table with a head; only the head when there is nothing in it.
 pub(in crate::cli) fn table(items: &[Value], columns: &[Column]) -> String {
@@ -81,7 +83,7 @@ fn total(rows: &[Row]) -> usize {
 }
 
 /// Makes the table as narrow as `room`, as far as that goes: what is missed least goes first.
-fn fit(rows: &mut Vec<Row>, room: usize, now: DateTime<Utc>) {
+fn fit(rows: &mut [Row], room: usize, now: DateTime<Utc>) {
     let today = rfc3339(now).get(..10).unwrap_or_default().to_owned();
     let steps: [Step<'_>; 5] = [
         &|rows| each(rows, end_of_id),
@@ -96,7 +98,24 @@ fn fit(rows: &mut Vec<Row>, room: usize, now: DateTime<Utc>) {
         }
         step(rows);
     }
+    for gone in DROPPED {
+        if narrowest(rows) <= room {
+            break;
+        }
+        drop_columns(rows, |rows, column| {
+            rows.first().and_then(|head| head.get(column)).is_some_and(|name| name == gone)
+        });
+    }
     while total(rows) > room && cut_widest(rows) {}
+}
+
+/// As narrow as cutting makes it.
+fn narrowest(rows: &[Row]) -> usize {
+    let Some(head) = rows.first() else { return 0 };
+    let widths = widths(rows).into_iter().zip(head);
+    let least =
+        widths.map(|(width, name)| if CUT.contains(&name.as_str()) { width.min(NARROWEST) } else { width });
+    least.sum::<usize>() + GAP * head.len().saturating_sub(1)
 }
 
 fn each(rows: &mut [Row], shorter: impl Fn(&str) -> Option<String>) {
@@ -130,19 +149,20 @@ fn day_or_time(cell: &str, today: &str) -> Option<String> {
     (digits(day, '-') && digits(time, ':')).then(|| if day == today { time } else { day }.to_owned())
 }
 
-fn drop_empty(rows: &mut Vec<Row>) {
-    let columns = rows.first().map_or(0, Vec::len);
-    let empty = |column: &usize| rows.iter().skip(1).all(|row| row.get(*column).is_none_or(String::is_empty));
-    let empty: Vec<usize> = (0..columns).filter(empty).collect();
-    if rows.len() < 2 {
-        return;
-    }
-    for row in rows {
-        let mut column = 0;
-        row.retain(|_| {
-            column += 1;
-            !empty.contains(&(column - 1))
+fn drop_empty(rows: &mut [Row]) {
+    if rows.len() > 1 {
+        drop_columns(rows, |rows, column| {
+            rows.iter().skip(1).all(|row| row.get(column).is_none_or(String::is_empty))
         });
+    }
+}
+
+fn drop_columns(rows: &mut [Row], gone: impl Fn(&[Row], usize) -> bool) {
+    let columns = rows.first().map_or(0, Vec::len);
+    let kept: Vec<bool> = (0..columns).map(|column| !gone(rows, column)).collect();
+    for row in rows {
+        let mut kept = kept.iter();
+        row.retain(|_| kept.next().copied().unwrap_or(true));
     }
 }
 

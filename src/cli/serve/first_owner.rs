@@ -21,8 +21,6 @@ const FILE: &str = "first-owner-link";
 /// Invites the first owner, if the book is empty.
 pub(super) fn invite(context: &Context, app: &Arc<App>) -> Result<(), Failure> {
     let data_dir = &app.config.data_dir;
-    // What a service left that was killed.
-    withdraw(data_dir)?;
     let Some((link, _)) = founding::first_owners_link(app) else { return Ok(()) };
     let url = links::url(&app.config.public_url, &link);
     if std::io::stdout().is_terminal() && !context.output.json {
