@@ -1,5 +1,7 @@
 //! `tollbook config`: what is in force, and where each setting came from.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -12,6 +14,9 @@ use super::fields::text_of;
 use super::output::{self, Column, note, plain};
 use super::service_file::{ServiceFile, local_url};
 use super::settings::Settings;
+
+/// A service that lives answers a short question sooner.
+const LIVES: Duration = Duration::from_secs(3);
 
 /// Show what is in force and where it was set; secrets are masked.
 #[derive(Debug, Args)]
@@ -68,7 +73,8 @@ fn unit_of(setting: &str) -> &'static str {
 
 /// Whose settings somebody may take these for, and isn't shown.
 async fn other_service(context: &Context, config: &Config) -> Option<String> {
-    if let Ok(Some((file, _))) = ServiceFile::running(&config.data_dir).await {
+    let running = tokio::time::timeout(LIVES, ServiceFile::running(&config.data_dir)).await;
+    if let Ok(Ok(Some((file, _)))) = running {
         let (pid, url) = (file.pid, plain(&file.url));
         return Some(format!("The one that runs here (process {pid}, {url}) has those of its own start."));
     }

@@ -1,5 +1,5 @@
 //! From what a person writes to an id: the id itself, a name, or the beginning or the end of an id, where only
-//! one thing fits. Of things of the same name, the one that is in force is meant: labels are used again.
+//! one thing fits. Of things of the same name, the one that is in force is meant, or the newest: labels are used again.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,10 @@ use super::stores::SignedIn;
 pub(super) const MOST: usize = 10_000;
 /// What somebody, or a key, can be in a workspace.
 pub(super) const ROLES: [&str; 4] = ["owner", "admin", "member", "auditor"];
-/// The shortest part of an id that is taken for one.
-const PREFIX: usize = 4;
+/// The shortest beginning of an id that is taken for one.
+const BEGINNING: usize = 4;
+/// The shortest end, which tables show: a mistyped name must not be one by chance.
+const END: usize = 6;
 
 /// Which workspace a command works in.
 #[derive(Debug, Args)]
@@ -158,15 +160,15 @@ fn choose(items: &[Value], what: &str, name: &str, wanted: &str) -> Result<Strin
     let fitting = |fits: &dyn Fn(&&Value) -> bool| -> Vec<&Value> { items.iter().filter(fits).collect() };
     let mut found = fitting(&|item| text_of(item, name) == wanted);
     if found.len() > 1 {
-        let in_force: Vec<&Value> = found.iter().copied().filter(|item| is_in_force(item)).collect();
-        found = if in_force.is_empty() { found } else { in_force };
+        found = of_the_same_name(found);
     }
-    // As tables show it: `…` and the end.
-    let part = wanted.trim_start_matches('…').to_ascii_lowercase();
-    if found.is_empty() && part.len() >= PREFIX {
+    if found.is_empty() {
+        let lower = wanted.to_ascii_lowercase();
+        // As tables show it.
+        let end = lower.trim_start_matches('…');
         found = fitting(&|item| {
             let id = text_of(item, "id");
-            id.ends_with(&part) || (id.starts_with(&part) && part == wanted.to_ascii_lowercase())
+            lower.len() >= BEGINNING && id.starts_with(&lower) || end.len() >= END && id.ends_with(end)
         });
     }
     let found: Vec<String> = found.into_iter().map(|item| text_of(item, "id")).collect();
@@ -179,9 +181,18 @@ fn choose(items: &[Value], what: &str, name: &str, wanted: &str) -> Result<Strin
     }
 }
 
-/// Sessions are open, keys and operators' credentials active.
-fn is_in_force(item: &Value) -> bool {
-    matches!(text_of(item, "status").as_str(), "open" | "active")
+/// Those that are in force; where all have ended, the newest. Ids begin with the time at which they were drawn.
+fn of_the_same_name(all: Vec<&Value>) -> Vec<&Value> {
+    let (over, in_force): (Vec<&Value>, Vec<&Value>) = all.into_iter().partition(|item| is_over(item));
+    if in_force.is_empty() {
+        return over.into_iter().max_by_key(|item| text_of(item, "id")).into_iter().collect();
+    }
+    in_force
+}
+
+/// Have a session, a credential or an invitation ended for good? Other things end by being gone.
+fn is_over(item: &Value) -> bool {
+    matches!(text_of(item, "status").as_str(), "revoked" | "expired" | "ended" | "redeemed")
 }
 
 #[cfg(test)]
@@ -212,7 +223,9 @@ mod tests {
     fn an_end_of_an_id_is_enough_with_and_without_what_tables_put_before_it() {
         assert_eq!(chosen("…00000001").unwrap(), "0197aaaa-0000-7000-8000-000000000001");
         assert_eq!(chosen("00000003").unwrap(), "0197bbbb-0000-7000-8000-000000000003");
-        assert!(chosen("…0197").unwrap_err().contains("no thing"), "that is a beginning");
+        for none in ["…0197aaaa", "00001", "…"] {
+            assert!(chosen(none).unwrap_err().contains("no thing"), "{none}");
+        }
     }
 
     #[test]
@@ -227,7 +240,9 @@ mod tests {
         assert_eq!(of(&["revoked", "active", "expired"]).as_deref(), Some("1"));
         assert_eq!(of(&["ended"]).as_deref(), Some("0"));
         assert_eq!(of(&["open", "open"]), None);
-        assert_eq!(of(&["revoked", "revoked"]), None);
+        assert_eq!(of(&["revoked", "expired", "ended"]).as_deref(), Some("2"), "the newest");
+        assert_eq!(of(&["reset", "revoked"]).as_deref(), Some("0"));
+        assert_eq!(of(&["connected", "none"]), None, "tool servers have other states");
     }
 
     #[test]

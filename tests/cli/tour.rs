@@ -31,4 +31,13 @@ fn the_readmes_tour_runs_as_it_is_pasted() {
         assert!(out.contains(line), "no `{line}` in:\n{out}{err}");
     }
     assert!(err.contains("[tool.not_in_loadout]") && err.contains("[session.ended]"), "{err}");
+
+    // By habit, once more: what is there already says what to do, and the rest works as before.
+    let script = script.replace("set -e\n", "");
+    let ran = machine.any_command(Path::new("sh"), &["-c", &script]).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    for line in ["tollbook server refresh 'tour'", "tollbook loadout change 'tour'"] {
+        assert!(err.contains(line), "no `{line}` in:\n{out}{err}");
+    }
+    assert!(out.contains("\"sum\":42") && !err.contains("more than one"), "{out}{err}");
 }
