@@ -33,7 +33,7 @@ mod written;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
@@ -95,17 +95,29 @@ fn no_route(method: &str, path: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "route.unknown", "No such route", detail)
 }
 
+/// What asks whether the process lives: more often than an address that is limited may ask, and it costs nothing.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// HEAD is answered as GET is, without the body (RFC 9110, section 9.3.2). Not at a session's URL, which has no GET
+/// but a stream.
+fn ask_as_get(request: &mut ServiceRequest) {
+    if request.method() == Method::HEAD && !request.path().starts_with("/s/") {
+        request.head_mut().method = Method::GET;
+    }
+}
+
 /// Around every request: gives it an id, makes a problem of whatever refusal isn't one yet, and has refused
 /// credentials counted.
 ///
 /// # Errors
 /// Never: errors become answers here.
 pub async fn edge(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = Clock::fresh_id::<Uuid>().to_string();
     let (method, path) = (request.method().clone(), request.path().to_owned());
+    ask_as_get(&mut request);
     let app = request.app_data::<Data<App>>().cloned();
     let open = app.as_ref().map(|app| app.calls.open().token());
     REQUEST_ID
@@ -115,7 +127,9 @@ pub async fn edge(
                 (app, address)
             });
             let refused = from.and_then(|(app, address)| {
-                let let_in = app.allowances.request(address).map_err(Problem::too_many);
+                let probe = PROBES.contains(&path.as_str());
+                let let_in = if probe { Ok(()) } else { app.allowances.request(address) };
+                let let_in = let_in.map_err(Problem::too_many);
                 let_in.and_then(|()| authn::not_in_url(app, address, request.uri())).err()
             });
             let mut response = match refused {
@@ -132,6 +146,7 @@ pub async fn edge(
             if let Ok(value) = HeaderValue::from_str(&id) {
                 response.headers_mut().insert(REQUEST, value);
             }
+            openapi::guard(&path, response.headers_mut());
             if app.as_ref().is_some_and(|app| app.draining.is_cancelled()) {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }

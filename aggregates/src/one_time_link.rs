@@ -137,7 +137,7 @@ pub enum LinkError {
     #[error("`label` must have 1 to 100 characters and no control characters")]
     Label,
     /// See [`LinkPurpose::lasts_at_most`].
-    #[error("the link must expire in the future, and not later than links of its kind may")]
+    #[error("`expires_in` must be at least 1 second, and no more than 7 days")]
     Lasting,
     /// It was used.
     #[error("the link was redeemed already")]

@@ -106,7 +106,7 @@ fn about_session(event: &SessionEvent, terms: &mut Vec<Term>) {
         }
         SessionEvent::ToolDenied { call, reason } => {
             terms.push(Term::new("decision", Decision::Deny.as_str()));
-            terms.push(Term::new("reason", word(*reason)));
+            terms.push(AuditSearch::refused(*reason));
             terms.extend([Term::new("call", call.call_id), Term::new("tool", &call.tool)]);
         }
         ended => {
@@ -126,6 +126,13 @@ fn about_grant(grant: &Grant, terms: &mut Vec<Term>) {
 }
 
 /// As it is written in events.
+impl AuditSearch {
+    /// What finds the calls that were refused for this reason.
+    pub fn refused(reason: Denial) -> Term {
+        Term::new("reason", word(reason))
+    }
+}
+
 fn word(reason: Denial) -> String {
     match serde_json::to_value(reason) {
         Ok(serde_json::Value::String(word)) => word,

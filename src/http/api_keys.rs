@@ -46,7 +46,7 @@ struct NewApiKey {
     #[schema(min_length = 1, max_length = 64, examples("build machine"))]
     device_label: String,
     /// The first moment at which it is no longer valid; when the caller's key ends, when absent.
-    expires_at: Option<DateTime<Utc>>,
+    expires_at: Option<Time>,
     /// The most that it carries of its holder's rights; what the caller's key carries, when absent.
     role: Option<RoleWord>,
     /// What it is narrowed to, below its role. It is never wider than the caller's key, and neither are its
@@ -151,7 +151,7 @@ async fn create(
             workspace,
             device_label: &body.device_label,
             role: body.role.map(Into::into),
-            expires_at: body.expires_at,
+            expires_at: body.expires_at.map(|end| end.0),
             narrowing,
         };
         let (grant, draft) = new.draft(live, &app.pepper, (caller.0, standing), wanted, at)?;

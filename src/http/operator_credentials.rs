@@ -42,7 +42,7 @@ struct NewOperatorCredential {
     #[schema(min_length = 1, max_length = 100)]
     label: String,
     /// The first moment at which it is no longer valid; never, when absent.
-    expires_at: Option<DateTime<Utc>>,
+    expires_at: Option<Time>,
 }
 
 /// An operator's credential. Its secret is never shown again.
@@ -146,7 +146,7 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let (id, key): (OperatorId, _) = (Clock::fresh_id(), mint(&app)?);
     let plan = |_: &Live, _: Standing, at: DateTime<Utc>| {
-        let expires_at = body.expires_at.map(|end| end.trunc_subsecs(6));
+        let expires_at = body.expires_at.map(|end| end.0.trunc_subsecs(6));
         let grant = OperatorGrant { verifier: key.verifier(&app.pepper), expires_at };
         let label = Private::from(body.label.as_str());
         let events = Operator::default().decide(OperatorCommand::Create { grant, label, at })?;

@@ -1,7 +1,8 @@
 //! Times as they go over the wire.
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
@@ -14,6 +15,15 @@ pub(super) struct Time(pub(super) DateTime<Utc>);
 impl From<DateTime<Utc>> for Time {
     fn from(at: DateTime<Utc>) -> Self {
         Self(at)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let expected =
+            || D::Error::custom("expected a time as RFC 3339 has it, such as 2026-11-22T12:00:00Z");
+        DateTime::parse_from_rfc3339(&text).map(|at| Self(at.to_utc())).map_err(|_| expected())
     }
 }
 

@@ -70,7 +70,7 @@ struct ToolCallView {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Decision)]
-enum DecisionWord {
+pub(super) enum DecisionWord {
     /// Permitted, and forwarded by Tollbook.
     Permit,
     /// Permitted; whoever asked carries it out.

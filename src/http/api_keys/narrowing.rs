@@ -20,7 +20,7 @@ use crate::problem::Problem;
 pub(super) struct NarrowingView {
     /// The only operations, by their scopes; at most 64.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(examples(json!(["tools:call", "sessions:create"])))]
+    #[schema(example = json!(["tools:call", "sessions:create"]))]
     permissions: Option<Vec<String>>,
     /// The only tool servers whose tools are called; at most 64.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub(super) struct NarrowingView {
     loadouts: Option<Vec<Uuid>>,
     /// The only addresses from which it and its sessions are used; at most 64 ranges of IPv4 or IPv6.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(examples(json!(["203.0.113.0/24", "2001:db8::/32"])))]
+    #[schema(example = json!(["203.0.113.0/24", "2001:db8::/32"]))]
     addresses: Option<Vec<String>>,
 }
 

@@ -1,14 +1,16 @@
 //! Which events are asked for.
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use tollbook_aggregates::WorkspaceId;
+use tollbook_aggregates::access::Denial;
 use tollbook_journal::{Position, Recorded};
-use tollbook_projections::{AuditSearch, Index as _, Order, Search, Term, Views};
+use tollbook_projections::{AuditSearch, Decision, Index as _, Order, Outcome, Search, Term, Views};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::super::cursor::{self, OrderWord, Paging, order};
+use super::super::time::Time;
+use super::super::tool_calls::{DecisionWord, OutcomeWord};
 use super::super::views::unreadable;
 use super::moments;
 use crate::app::App;
@@ -41,20 +43,25 @@ pub(super) struct Which {
     tool: Option<String>,
     /// Decisions on, and selections of, tools of this server.
     tool_server_id: Option<Uuid>,
-    /// `permit`, `authorize` or `deny`.
-    decision: Option<String>,
+    /// Calls that were decided so.
+    #[param(inline)]
+    decision: Option<DecisionWord>,
     /// Why a call was refused, such as `not_in_loadout`.
-    reason: Option<String>,
-    /// How a call ended, such as `completed`.
-    outcome: Option<String>,
+    #[param(value_type = Option<String>)]
+    reason: Option<Denial>,
+    /// How a call ended.
+    #[param(inline)]
+    outcome: Option<OutcomeWord>,
     /// At this position or behind it.
     from: Option<u64>,
     /// Before this position.
     to: Option<u64>,
     /// Recorded at this time or later (RFC 3339).
-    since: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Time>,
     /// Recorded before this time (RFC 3339).
-    until: Option<DateTime<Utc>>,
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Time>,
     /// `newest` when not given.
     #[param(inline)]
     order: Option<OrderWord>,
@@ -64,6 +71,7 @@ impl Which {
     /// The rarest first.
     fn terms(&self) -> Vec<Term> {
         let mut terms = Vec::new();
+        terms.extend(self.reason.map(AuditSearch::refused));
         let mut add = |kind: &str, value: Option<String>| {
             terms.extend(value.map(|value| Term::new(kind, value)));
         };
@@ -71,20 +79,19 @@ impl Which {
         add("request", self.request_id.clone());
         add("stream", self.session_id.map(|id| format!("session:{id}")));
         add("stream", self.stream.clone());
-        add("reason", self.reason.clone());
-        add("outcome", self.outcome.clone());
+        add("outcome", self.outcome.map(|word| Outcome::from(word).as_str().to_owned()));
         add("tool", self.tool.clone());
         add("credential", self.credential.clone());
         add("actor", self.actor.clone());
         add("tool_server", self.tool_server_id.map(|id| id.to_string()));
         add("type", self.kind.clone());
-        add("decision", self.decision.clone());
+        add("decision", self.decision.map(|word| Decision::from(word).as_str().to_owned()));
         terms
     }
 
     fn in_time(&self, event: &Recorded) -> bool {
-        self.since.is_none_or(|since| event.recorded_at >= since)
-            && self.until.is_none_or(|until| event.recorded_at < until)
+        self.since.is_none_or(|since| event.recorded_at >= since.0)
+            && self.until.is_none_or(|until| event.recorded_at < until.0)
     }
 }
 
@@ -115,7 +122,7 @@ pub(super) async fn find(
     // Without terms the book itself is asked, which is never behind.
     let projection = if search.terms.is_empty() { None } else { Some(AuditSearch::NAME) };
     cursor::reach(app, projection, paging.min_position).await?;
-    moments::bound(app, &mut search, which.since, which.until).await?;
+    moments::bound(app, &mut search, which.since.map(|at| at.0), which.until.map(|at| at.0)).await?;
     let (mut found, mut looked_at) = (Vec::new(), 0);
     loop {
         let page = page(app, workspace, &search).await?;

@@ -12,6 +12,7 @@ pub(super) fn complete(mut document: Document) -> Document {
         for operation in [&mut *get, &mut *post, &mut *patch, &mut *delete].into_iter().flatten() {
             names_its_path(operation, path);
             describes_its_answer(operation);
+            is_summed_up(operation);
         }
         for operation in [&mut *post, patch, delete].into_iter().flatten() {
             answers_with_position(operation);
@@ -39,11 +40,27 @@ fn names_its_path(operation: &mut Operation, path: &str) {
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
     };
     let parameter = |name: &str| {
+        let thing = name.strip_suffix("_id").unwrap_or(name).replace('_', " ");
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path);
+        let parameter = parameter.description(Some(format!("The id of the {thing}")));
         RefOr::T(parameter.required(Required::True).schema(Some(uuid().build())).build())
     };
     let before = missing.into_iter().map(parameter);
     there.splice(0..0, before);
+}
+
+/// What is written over a handler is one text: its first sentence is what lists show, the whole is the description.
+fn is_summed_up(operation: &mut Operation) {
+    let Some(text) = operation.summary.take() else { return };
+    let whole = match &operation.description {
+        Some(rest) => format!("{text} {rest}"),
+        None => text,
+    };
+    let whole = whole.replace('\n', " ");
+    let end = whole.find(". ").or_else(|| whole.find(": ")).unwrap_or(whole.len());
+    let first = whole.get(..end).unwrap_or(&whole).trim_end_matches('.');
+    operation.summary = Some(first.to_owned());
+    operation.description = Some(whole);
 }
 
 /// A response must have a description: what was asked for is what comes.
