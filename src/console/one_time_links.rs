@@ -100,7 +100,8 @@ async fn offered(
     sent: Option<(&Posted, &Fault)>,
 ) -> Result<HttpResponse, Refusal> {
     let address = client(app, request);
-    let offer = counted(app, visitor, address, offer::find(app, visitor.signed_in(), credential)).await?;
+    let offer =
+        counted(app, credential, visitor, address, offer::find(app, visitor.signed_in(), credential)).await?;
     let id = credential.id().to_owned();
     let again = |field: Field| match sent {
         Some((posted, fault)) => field.again(posted, fault),
@@ -151,7 +152,8 @@ async fn redeemed(
 ) -> Result<HttpResponse, Refusal> {
     let signed_in = posted.visitor.signed_in().map(|signed_in| signed_in.id);
     let redeeming = Redeeming { secret: credential, signed_in, name: posted.field("name"), browser };
-    let redeemed = counted(app, &posted.visitor, browser.address, links::redeem(app, &redeeming)).await?;
+    let redeemed =
+        counted(app, credential, &posted.visitor, browser.address, links::redeem(app, &redeeming)).await?;
     if let Some(key) = redeemed.api_key {
         let frame = Frame::new("Your new key", &posted.visitor).standing_for("/keys");
         let (secret, command) = (key.credential.expose().to_owned(), login_command(&app.config.public_url));
@@ -192,14 +194,16 @@ fn client(app: &App, request: &HttpRequest) -> IpAddr {
 /// addresses helps, for the person who is signed in. They change nothing about the link: nobody can burn another's.
 async fn counted<T>(
     app: &App,
+    credential: &Credential,
     visitor: &Visitor,
     address: IpAddr,
     tried: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
     let person = visitor.signed_in().map(|signed_in| signed_in.user_id.0);
-    app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
-    if let Some(person) = person {
-        app.allowances.may_try_link(person).map_err(Problem::too_many)?;
+    // Who has a link's secret is never refused for what others at their address tried.
+    if !links::is_known(app, credential) {
+        app.allowances.may_authenticate(address).map_err(Problem::too_many)?;
+        person.map_or(Ok(()), |person| app.allowances.may_try_link(person)).map_err(Problem::too_many)?;
     }
     let result = tried.await;
     if let (Err(problem), Some(person)) = (&result, person)

@@ -16,7 +16,8 @@ async fn malformed_bodies_are_refused_and_say_where() {
     let servers = house.path("/tool-servers");
     let cases: Vec<(&str, &str, &str)> = vec![
         (&servers, "", "missing field `name`"),
-        (&servers, "{", "EOF"),
+        (&servers, "{", "It is not JSON: there is a mistake at line 1, column 1."),
+        (&servers, "{\n  nope", "It is not JSON: there is a mistake at line 2, column 3."),
         (&servers, "null", "expected an object"),
         (&servers, "[]", "expected an object"),
         (&servers, r#"["x","http://127.0.0.1:9/"]"#, "expected an object"),

@@ -1,6 +1,7 @@
 //! Each resource of the REST interface, on both books.
 
 mod api_keys;
+mod asking;
 mod audit;
 mod authorize;
 pub mod given;

@@ -57,8 +57,8 @@ fn is_summed_up(operation: &mut Operation) {
         None => text,
     };
     let whole = whole.replace('\n', " ");
-    let end = whole.find(". ").or_else(|| whole.find(": ")).unwrap_or(whole.len());
-    let first = whole.get(..end).unwrap_or(&whole).trim_end_matches('.');
+    let ends = [". ", "? ", ": "].into_iter().filter_map(|end| whole.find(end));
+    let first = whole.get(..ends.min().unwrap_or(whole.len())).unwrap_or(&whole).trim_end_matches(['.', '?']);
     operation.summary = Some(first.to_owned());
     operation.description = Some(whole);
 }
