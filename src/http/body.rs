@@ -99,8 +99,8 @@ fn malformed<T: DeserializeOwned>(text: &[u8], error: &serde_json::Error) -> Pro
     let detail = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Ok(_) => "There is more behind the JSON value.".to_owned(),
         Err(placed) => match placed.path().to_string().as_str() {
-            "." if error.is_data() => format!("{}.", without_the_value(error)),
-            "." => format!(
+            "." | "?" if error.is_data() => format!("{}.", without_the_value(error)),
+            "." | "?" => format!(
                 "It is not JSON: there is a mistake at line {}, column {}.",
                 error.line(),
                 error.column()

@@ -112,7 +112,7 @@ async fn filters_find_what_they_name(house: TestHouse) {
     let refreshed = house.get(&path, &house.key).await.expect(200);
     assert_eq!(refreshed["items"][0]["private"], json!({}), "definitions are left out");
     assert_eq!(text(&refreshed["items"][0]["commitments"]["definitions"]).len(), 64);
-    let all = "type=a&stream=b&actor=c&credential=d&request_id=e&tool=f&decision=g&reason=h&outcome=i";
+    let all = "type=a&stream=b&actor=c&credential=d&request_id=e&tool=f&decision=deny&reason=tool_changed&outcome=failed";
     let refused = house.get(&house.path(&format!("/audit/events?{all}")), &house.key).await;
     assert_eq!(refused.problem(400), "query.too_many_filters");
 }
