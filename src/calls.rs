@@ -226,8 +226,7 @@ impl Calls {
     }
 
     async fn used(&self, session: SessionId) -> Result<u64, CallRefused> {
-        let used = tokio::time::timeout(CATCH_UP, self.journal.budget_used(session.0)).await;
-        used.map_err(|_| not_caught_up(NotCaughtUp))?.map_err(|error| CallRefused::Unavailable {
+        self.journal.budget_used(session.0).await.map_err(|error| CallRefused::Unavailable {
             reason: error.to_string(),
             retry_after: Duration::from_secs(1),
         })

@@ -4,8 +4,6 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
-use crate::clock::BookClock;
-use crate::database::Database;
 use crate::event::Position;
 use crate::read::ReadError;
 
@@ -20,24 +18,24 @@ pub struct Head {
 
 /// Whoever asks gets a head whose read began after the question. While one read is under way all
 /// further questions gather, and the next read answers them together.
-pub(crate) struct HeadReader {
+#[derive(Default)]
+pub(crate) struct Heads {
     last: Mutex<Option<Head>>,
-    clock: BookClock,
 }
 
-impl HeadReader {
-    pub(crate) fn new(clock: BookClock) -> Self {
-        Self { last: Mutex::default(), clock }
-    }
-
-    pub(crate) async fn read(&self, database: &Database) -> Result<Head, ReadError> {
+impl Heads {
+    /// `reading` is only begun if nobody else's will do.
+    pub(crate) async fn read(
+        &self,
+        reading: impl Future<Output = Result<Position, ReadError>>,
+    ) -> Result<Head, ReadError> {
         let asked = Instant::now();
         let mut last = self.last.lock().await;
         if let Some(head) = last.filter(|head| head.read_at >= asked) {
             return Ok(head);
         }
         let read_at = Instant::now();
-        let head = Head { next: database.read_head(&self.clock).await?, read_at };
+        let head = Head { next: reading.await?, read_at };
         *last = Some(head);
         Ok(head)
     }

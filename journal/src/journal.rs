@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cqrs_es::Aggregate;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -19,11 +19,11 @@ use crate::backend::sqlite::SqliteBackend;
 use crate::batcher::{Batcher, Shared};
 use crate::database::{Database, OpenError};
 use crate::event::{Body, Position, Recorded, Stream};
-use crate::head::{Head, HeadReader};
-use crate::idempotent::StoredAnswer;
+use crate::head::Head;
 use crate::queue::{Answer, Due, Item, Room, unavailable};
 use crate::read::{Filter, Page, ReadError};
-use crate::reading::ControlPage;
+use crate::reading::StoredAnswer;
+use crate::reading::{ControlPage, Reads};
 use crate::schema;
 use crate::settings::Settings;
 use crate::tail::{LOST_TAIL, LostTail, Tail};
@@ -31,8 +31,6 @@ use crate::wake;
 
 /// How long clearing away expired keys rests between two times.
 const BETWEEN_FORGETTING: Duration = Duration::from_millis(20);
-/// How many deadlines a page, a stream or an aggregate may take to read: they are long.
-const LONG_READ: u32 = 5;
 
 /// The book. Cheap to clone; all clones write through one batcher.
 #[derive(Clone)]
@@ -43,7 +41,7 @@ struct Inner {
     settings: Settings,
     queue: mpsc::Sender<Item>,
     room: Room,
-    heads: Arc<HeadReader>,
+    reads: Reads,
     shared: Shared,
     tasks: TaskTracker,
     /// On `PostgreSQL`.
@@ -61,15 +59,14 @@ impl Journal {
     /// When the schema isn't this version's ([`crate::migrate`] makes it so), or the database can't be reached.
     pub async fn open(database: Database, settings: Settings) -> Result<Self, OpenError> {
         schema::check(&database).await?;
-        let head =
-            database.read_head(&settings.clock).await.map_err(|error| OpenError::Head(error.to_string()))?;
-        let wake = watch::Sender::new(head);
+        let reads = Reads::new(database.clone(), &settings);
+        let head = reads.head().await.map_err(|error| OpenError::Head(error.to_string()))?;
+        let wake = watch::Sender::new(head.next);
         let tail = Arc::new(Tail::new(wake.clone()));
         let shared = Shared { tail, wake, closing: CancellationToken::new() };
         let settings = Settings { batch: settings.batch.max(1), ..settings };
         let (queue, inbox) = mpsc::channel(settings.queue.max(1));
         let room = Room::new(settings.queue_bytes);
-        let heads = Arc::new(HeadReader::new(settings.clock.clone()));
         let tasks = TaskTracker::new();
         let mut partitions = None;
         match &database {
@@ -84,15 +81,15 @@ impl Journal {
                 tasks.spawn(Batcher::new(backend, inbox, settings.clone(), shared.clone()).run());
             }
         }
-        tasks.spawn(wake::poll(database.clone(), heads.clone(), shared.clone(), settings.poll));
-        tasks.spawn(forget_expired(database.clone(), settings.clone(), shared.closing.clone()));
+        tasks.spawn(wake::poll(reads.clone(), shared.clone(), settings.poll));
+        tasks.spawn(forget_expired(reads.clone(), settings.forget, shared.closing.clone()));
         let closes = shared.closing.clone().drop_guard();
         Ok(Self(Arc::new(Inner {
             database,
             settings,
             queue,
             room,
-            heads,
+            reads,
             shared,
             tasks,
             partitions,
@@ -167,19 +164,9 @@ impl Journal {
     /// # Errors
     /// When the database can't be reached.
     pub async fn head(&self) -> Result<Head, ReadError> {
-        let head = self.in_time(1, self.0.heads.read(&self.0.database)).await?;
+        let head = self.0.reads.head().await?;
         self.0.shared.grew_to(head.next);
         Ok(head)
-    }
-
-    /// What is read within so many deadlines: a database that is stuck holds up nobody for longer.
-    async fn in_time<T>(
-        &self,
-        deadlines: u32,
-        reading: impl Future<Output = Result<T, ReadError>>,
-    ) -> Result<T, ReadError> {
-        let read = timeout(self.0.settings.deadline * deadlines, reading).await;
-        read.unwrap_or_else(|_| Err(ReadError::Unavailable("no answer in time".into())))
     }
 
     /// A page of the book, from `from` on, at most `limit` events that pass `filter`. Holds nothing
@@ -190,8 +177,7 @@ impl Journal {
     /// A hole (seen only where nothing is filtered out) or an undecodable event, by its position;
     /// or when the database can't be reached.
     pub async fn read(&self, from: Position, limit: usize, filter: &Filter) -> Result<Page, ReadError> {
-        let reading = self.0.database.read_page(from, limit, filter, &self.0.settings.clock);
-        let page = self.in_time(LONG_READ, reading).await?;
+        let page = self.0.reads.page(from, limit, filter).await?;
         if let Some(last) = page.events.last() {
             self.0.shared.tail.note(last);
         }
@@ -208,7 +194,7 @@ impl Journal {
         from: Position,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
-        self.in_time(LONG_READ, self.0.database.read_stream(stream, from, limit)).await
+        self.0.reads.stream(stream, from, limit).await
     }
 
     /// At most `limit` control events from `from` on and before `end`, read in bulk: for whoever folds
@@ -222,7 +208,7 @@ impl Journal {
         end: Position,
         limit: usize,
     ) -> Result<ControlPage, ReadError> {
-        self.0.database.read_control(from, end, limit, &self.0.settings.clock).await
+        self.0.reads.control(from, end, limit).await
     }
 
     /// All control events of one stream, however many others lie between them.
@@ -230,7 +216,7 @@ impl Journal {
     /// # Errors
     /// As [`Self::read`].
     pub async fn read_control_stream(&self, stream: &Stream) -> Result<Vec<Recorded>, ReadError> {
-        self.0.database.read_control_stream(stream).await
+        self.0.reads.control_stream(stream).await
     }
 
     /// An aggregate that isn't held in memory, loaded by the stock reader of postgres-es or
@@ -239,7 +225,7 @@ impl Journal {
     /// # Errors
     /// When an event can't be decoded, or the database can't be reached.
     pub async fn load<A: Aggregate>(&self, aggregate_id: &str) -> Result<(A, Option<Position>), ReadError> {
-        self.in_time(LONG_READ, self.0.database.load(aggregate_id)).await
+        self.0.reads.load(aggregate_id).await
     }
 
     /// The event at `position`.
@@ -255,7 +241,7 @@ impl Journal {
     /// # Errors
     /// As [`Self::read`].
     pub async fn events(&self, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
-        self.in_time(1, self.0.database.read_events(positions)).await
+        self.0.reads.events(positions).await
     }
 
     /// What stands sealed beside these events and wasn't erased.
@@ -263,7 +249,7 @@ impl Journal {
     /// # Errors
     /// When the database can't be reached.
     pub async fn bodies(&self, event_ids: &[Uuid]) -> Result<Vec<Body>, ReadError> {
-        self.in_time(1, self.0.database.read_bodies(event_ids)).await
+        self.0.reads.bodies(event_ids).await
     }
 
     /// How many units of its budget a session has used, as of now.
@@ -271,7 +257,7 @@ impl Journal {
     /// # Errors
     /// When the database can't be reached.
     pub async fn budget_used(&self, session_id: Uuid) -> Result<u64, ReadError> {
-        self.0.database.read_budget(session_id).await
+        self.0.reads.budget(session_id).await
     }
 
     /// What is kept of a request that was made with this key, if it hasn't expired.
@@ -279,7 +265,7 @@ impl Journal {
     /// # Errors
     /// When the database can't be reached.
     pub async fn idempotent(&self, scope: &str, key: &str) -> Result<Option<StoredAnswer>, ReadError> {
-        self.in_time(1, self.0.database.read_idempotent(scope, key, self.0.settings.clock.now())).await
+        self.0.reads.idempotent(scope, key).await
     }
 
     /// Keeps the sealed answer of a request whose answer wasn't known when it was appended. Once
@@ -293,7 +279,7 @@ impl Journal {
         key: &str,
         answer: Vec<u8>,
     ) -> Result<(), ReadError> {
-        self.in_time(1, self.0.database.write_idempotent(scope, key, &answer)).await
+        self.0.reads.keep_answer(scope, key, &answer).await
     }
 
     /// The book has grown at least to here. A hint: it may lag. It goes back only when the book has
@@ -330,12 +316,12 @@ impl fmt::Debug for Journal {
 
 /// Clears away expired idempotency keys, off the append path: a few at a time, and between two times
 /// whoever waits for the database has his turn.
-async fn forget_expired(database: Database, settings: Settings, closing: CancellationToken) {
+async fn forget_expired(reads: Reads, every: Duration, closing: CancellationToken) {
     let forever = async {
         loop {
-            sleep(settings.forget).await;
+            sleep(every).await;
             loop {
-                match database.forget_some_expired(settings.clock.now()).await {
+                match reads.forget_some_expired().await {
                     Ok(0) => break,
                     Ok(_) => sleep(BETWEEN_FORGETTING).await,
                     Err(error) => {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
 use sqlx::query::Query;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 /// The rows of one statement, within `limit`, waiting for a connection included. Dropped before it
 /// answers, or too late, the connection is closed.
@@ -23,27 +23,42 @@ pub async fn rows(
     limit: Duration,
     query: Query<'_, Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
-    // Boxed: whoever awaits this is awaited by others, and all of it would lie in theirs.
-    Box::pin(lend(pool, limit, query)).await
+    let silent = || io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+    timeout(limit, fetch(pool, query)).await.unwrap_or_else(|_| Err(sqlx::Error::Io(silent())))
 }
 
-async fn lend(
+/// The same for whoever sees to the time himself, and drops this when it is over.
+pub(crate) async fn fetch(
     pool: &PgPool,
-    limit: Duration,
     query: Query<'_, Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
-    let end = Instant::now() + limit;
-    let silent = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-    let mut lent = Lent(Some(timeout_at(end, pool.acquire()).await.map_err(silent)??));
-    let Some(connection) = lent.0.as_mut() else { return Err(sqlx::Error::PoolClosed) };
-    let answer = timeout_at(end, query.fetch_all(&mut **connection)).await.map_err(silent)?;
-    // Whatever the answer was, there was one.
-    drop(lent.0.take());
-    answer
+    // Boxed: whoever awaits this is awaited by others, and all of it would lie in theirs.
+    Box::pin(async {
+        let mut lent = Lent::from(pool).await?;
+        let answer = query.fetch_all(lent.connection()?).await;
+        lent.give_back();
+        answer
+    })
+    .await
 }
 
-/// A connection that is closed, and not given back, unless it is taken out.
-struct Lent(Option<PoolConnection<Postgres>>);
+/// A connection of the pool that is closed, and not given back, unless somebody does.
+pub(crate) struct Lent(Option<PoolConnection<Postgres>>);
+
+impl Lent {
+    pub(crate) async fn from(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        pool.acquire().await.map(Some).map(Self)
+    }
+
+    pub(crate) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Whatever the answer was, there was one.
+    pub(crate) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
 
 impl Drop for Lent {
     fn drop(&mut self) {

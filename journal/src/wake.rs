@@ -1,15 +1,13 @@
 //! Noticing that the book grew: notifications, and a poll as the net under them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPool};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::batcher::Shared;
-use crate::database::Database;
 use crate::event::Position;
-use crate::head::HeadReader;
+use crate::reading::Reads;
 
 /// The channel that `append_batch` notifies, with the head as the payload.
 const CHANNEL: &str = "tollbook";
@@ -43,15 +41,14 @@ async fn follow(pool: &PgPool, shared: &Shared) -> Result<(), sqlx::Error> {
 }
 
 /// Reads the head every so often until the journal closes.
-pub(crate) async fn poll(database: Database, heads: Arc<HeadReader>, shared: Shared, every: Duration) {
+pub(crate) async fn poll(reads: Reads, shared: Shared, every: Duration) {
     let closing = shared.closing.clone();
     let forever = async {
         loop {
             sleep(every).await;
-            match timeout(Duration::from_secs(5), heads.read(&database)).await {
-                Ok(Ok(head)) => shared.grew_to(head.next),
-                Ok(Err(error)) => tracing::debug!(%error, "the head cannot be read"),
-                Err(_) => tracing::debug!("the head cannot be read in time"),
+            match reads.head().await {
+                Ok(head) => shared.grew_to(head.next),
+                Err(error) => tracing::debug!(%error, "the head cannot be read"),
             }
         }
     };

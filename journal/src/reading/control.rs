@@ -2,15 +2,13 @@
 //! copy of each of their parts.
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt as _;
-use sqlx::postgres::{PgPool, PgPoolCopyExt as _};
-use tokio::time::timeout;
+use futures::TryStreamExt as _;
+use sqlx::postgres::PgPool;
 
-use super::postgres::LIMIT;
-use super::{failed, undecodable, unsigned};
-use crate::clock::BookClock;
+use super::{Reads, failed, undecodable, unsigned};
 use crate::database::Database;
 use crate::event::{Position, Recorded};
+use crate::lending::Lent;
 use crate::read::{Filter, ReadError};
 
 /// What live state is folded from.
@@ -80,20 +78,19 @@ impl ControlPage {
     }
 }
 
-impl Database {
+impl Reads {
     /// At most `limit` control events from `from` on and before `end`.
-    pub(crate) async fn read_control(
+    pub(crate) async fn control(
         &self,
         from: Position,
         end: Position,
         limit: usize,
-        clock: &BookClock,
     ) -> Result<ControlPage, ReadError> {
-        match self {
-            Self::Postgres(pool) => copied(pool, from, end, limit).await,
-            Self::Sqlite(_) => {
+        match &self.database {
+            Database::Postgres(pool) => self.long(copied(pool, from, end, limit)).await,
+            Database::Sqlite(_) => {
                 let filter = Filter { control_only: true, ..Filter::default() };
-                let mut events = self.read_page(from, limit, &filter, clock).await?.events;
+                let mut events = self.page(from, limit, &filter).await?.events;
                 events.retain(|event| event.position < end);
                 Ok(ControlPage(Rows::Read(events)))
             }
@@ -118,12 +115,14 @@ async fn copied(
                FROM public.events WHERE control AND position >= {from} AND position < {end}
                ORDER BY position LIMIT {limit}) TO STDOUT (FORMAT binary)"
     );
-    let silent = |_| ReadError::Unavailable("no answer in time".into());
-    let mut chunks = timeout(LIMIT, pool.copy_out_raw(&sql)).await.map_err(silent)?.map_err(failed)?;
+    let mut lent = Lent::from(pool).await.map_err(failed)?;
+    let mut chunks = lent.connection().map_err(failed)?.copy_out_raw(&sql).await.map_err(failed)?;
     let mut bytes = Vec::new();
-    while let Some(chunk) = timeout(LIMIT, chunks.next()).await.map_err(silent)? {
-        bytes.extend_from_slice(&chunk.map_err(failed)?);
+    while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+        bytes.extend_from_slice(&chunk);
     }
+    drop(chunks);
+    lent.give_back();
     if bytes.len() < HEADER || !bytes.ends_with(&TRAILER) {
         return Err(ReadError::Unavailable("a page without its beginning or its end".into()));
     }

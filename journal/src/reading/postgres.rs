@@ -1,7 +1,7 @@
 //! Reading the book on `PostgreSQL`.
 
 use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use sqlx::{FromRow, Row, ValueRef};
@@ -12,16 +12,13 @@ use crate::backend::columns::number;
 use crate::clock::BookClock;
 use crate::commitments;
 use crate::event::{Body, Position, Recorded, Stream};
-use crate::lending::rows;
+use crate::lending::fetch;
 use crate::read::{Filter, ReadError};
 
 /// `json` is fetched as the text that it is stored as.
 const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
     payload::text AS payload, metadata::text AS metadata, workspace_id, workspace_sequence, control, narrows,
     commitments::text AS commitments, recorded_at";
-
-/// Within this time a reader has its page, or is told that there is none.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// The head, and what the book's clock shows meanwhile.
 const HEAD: &str =
@@ -33,10 +30,10 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, Read
     unsigned(head).map(Position).map_err(ReadError::Unavailable)
 }
 
-/// On any connection, within the time that every reader has.
+/// On any connection.
 pub(super) async fn head_of(pool: &PgPool, clock: &BookClock) -> Result<Position, ReadError> {
     let asked = Instant::now();
-    let rows = rows(pool, LIMIT, sqlx::query(HEAD)).await.map_err(failed)?;
+    let rows = fetch(pool, sqlx::query(HEAD)).await.map_err(failed)?;
     head_in(&rows, asked, clock)
 }
 
@@ -74,7 +71,7 @@ pub(super) async fn page(
         query = query.bind(number(span_end(from).0)).bind(types);
     }
     let asked = Instant::now();
-    let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
+    let rows = fetch(pool, query).await.map_err(failed)?;
     let head = head_in(&rows, asked, clock)?;
     let is_event = |row: &&PgRow| row.try_get_raw("position").is_ok_and(|value| !value.is_null());
     let mut events = rows.iter().filter(is_event).map(recorded).collect::<Result<Vec<_>, _>>()?;
@@ -86,16 +83,19 @@ pub(super) async fn page(
 /// How many positions there are from `from` up to `next`.
 pub(super) async fn count(pool: &PgPool, from: Position, next: Position) -> Result<u64, ReadError> {
     let sql = "SELECT count(*) FROM public.events WHERE position >= $1 AND position < $2";
-    let query = sqlx::query_scalar(sql).bind(number(from.0)).bind(number(next.0));
-    unsigned(query.fetch_one(pool).await.map_err(failed)?).map_err(ReadError::Unavailable)
+    let query = sqlx::query(sql).bind(number(from.0)).bind(number(next.0));
+    let rows = fetch(pool, query).await.map_err(failed)?;
+    let row = rows.first().ok_or_else(|| ReadError::Unavailable("no count".into()))?;
+    unsigned(row.try_get(0).map_err(failed)?).map_err(ReadError::Unavailable)
 }
 
 /// Which positions there are from `from` up to `next`, in order.
 pub(super) async fn positions(pool: &PgPool, from: Position, next: Position) -> Result<Vec<u64>, ReadError> {
     let sql = "SELECT position FROM public.events WHERE position >= $1 AND position < $2 ORDER BY position";
-    let query = sqlx::query_scalar(sql).bind(number(from.0)).bind(number(next.0));
-    let found: Vec<i64> = query.fetch_all(pool).await.map_err(failed)?;
-    found.into_iter().map(unsigned).collect::<Result<_, _>>().map_err(ReadError::Unavailable)
+    let query = sqlx::query(sql).bind(number(from.0)).bind(number(next.0));
+    let rows = fetch(pool, query).await.map_err(failed)?;
+    let position = |row: &PgRow| unsigned(row.try_get(0).map_err(failed)?).map_err(ReadError::Unavailable);
+    rows.iter().map(position).collect()
 }
 
 pub(super) async fn stream(
@@ -110,7 +110,7 @@ pub(super) async fn stream(
     );
     let query = sqlx::query(&sql).bind(stream.aggregate_type.as_ref()).bind(&stream.aggregate_id);
     let query = query.bind(number(from.0)).bind(limited(limit));
-    let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
+    let rows = fetch(pool, query).await.map_err(failed)?;
     rows.iter().map(recorded).collect()
 }
 
@@ -120,14 +120,14 @@ pub(super) async fn control_stream(pool: &PgPool, stream: &Stream) -> Result<Vec
          ORDER BY position"
     );
     let query = sqlx::query(&sql).bind(stream.aggregate_type.as_ref()).bind(&stream.aggregate_id);
-    let rows = rows(pool, LIMIT, query).await.map_err(failed)?;
+    let rows = fetch(pool, query).await.map_err(failed)?;
     rows.iter().map(recorded).collect()
 }
 
 pub(super) async fn events(pool: &PgPool, positions: &[Position]) -> Result<Vec<Recorded>, ReadError> {
     let positions: Vec<i64> = positions.iter().map(|position| number(position.0)).collect();
     let sql = format!("SELECT {COLUMNS} FROM public.events WHERE position = ANY($1) ORDER BY position");
-    let rows = rows(pool, LIMIT, sqlx::query(&sql).bind(positions)).await.map_err(failed)?;
+    let rows = fetch(pool, sqlx::query(&sql).bind(positions)).await.map_err(failed)?;
     rows.iter().map(recorded).collect()
 }
 
@@ -144,7 +144,7 @@ pub(crate) async fn event(
 pub(super) async fn bodies(pool: &PgPool, event_ids: &[Uuid]) -> Result<Vec<Body>, ReadError> {
     let sql = "SELECT event_id, field, key_id, ciphertext FROM public.event_bodies
                WHERE event_id = ANY($1) ORDER BY event_id, field";
-    let rows = rows(pool, LIMIT, sqlx::query(sql).bind(event_ids)).await.map_err(failed)?;
+    let rows = fetch(pool, sqlx::query(sql).bind(event_ids)).await.map_err(failed)?;
     let body = |row: &PgRow| {
         let (event_id, field, key_id, ciphertext) = FromRow::from_row(row)?;
         Ok(Body { event_id, field, key_id, ciphertext })

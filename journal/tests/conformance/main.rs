@@ -16,6 +16,7 @@ mod opening;
 mod order;
 mod outage;
 mod repeated;
+mod silent;
 mod snapshot;
 mod stock;
 mod storable;

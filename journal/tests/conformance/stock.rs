@@ -21,18 +21,18 @@ on_both!(
 );
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Tally {
+pub(crate) struct Tally {
     sum: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum TallyEvent {
+pub(crate) enum TallyEvent {
     Added { n: u64 },
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("no commands here")]
-struct NoError;
+pub(crate) struct NoError;
 
 impl DomainEvent for TallyEvent {
     fn event_type(&self) -> String {
