@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Executor as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 use crate::sqlite_book::SqliteBook;
 
@@ -59,11 +60,8 @@ impl Database {
     /// # Errors
     /// When the database can't be reached.
     pub async fn connect(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(16)
-            .acquire_timeout(Duration::from_secs(2))
-            .connect_with(url.options()?)
-            .await?;
+        let pool =
+            connections(16).acquire_timeout(Duration::from_secs(2)).connect_with(url.options()?).await?;
         Ok(Self::Postgres(pool))
     }
 
@@ -83,6 +81,22 @@ impl Database {
             Self::Sqlite(book) => book.close().await,
         }
     }
+}
+
+/// A role or a database may have settings of its own that give the same words another meaning: names that
+/// are looked for elsewhere first, transactions that don't see what was committed while they waited.
+const MEANING: &str = "SELECT set_config('search_path', 'public', false),
+    set_config('default_transaction_isolation', 'read committed', false)";
+
+/// A pool of so many connections at most, on which statements mean what they say.
+pub(crate) fn connections(at_most: u32) -> PgPoolOptions {
+    let pool = PgPoolOptions::new().max_connections(at_most);
+    pool.after_connect(|connection, _| Box::pin(mean_what_we_say(connection)))
+}
+
+/// The same for a connection of its own.
+pub(crate) async fn mean_what_we_say(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute(MEANING).await.map(drop)
 }
 
 /// Why a book can't be opened.

@@ -6,7 +6,7 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use crate::database::{Database, DatabaseUrl, OpenError};
+use crate::database::{Database, DatabaseUrl, OpenError, mean_what_we_say};
 use crate::examine::Migrations;
 use crate::sqlite_book::SqliteBook;
 
@@ -50,6 +50,7 @@ pub async fn migrate(database: &Database, owner: Option<&DatabaseUrl>) -> Result
 
 async fn migrate_postgres(owner: &PgConnectOptions, service: &str) -> Result<(), OpenError> {
     let mut connection = owner.connect().await?;
+    mean_what_we_say(&mut connection).await?;
     POSTGRES.run(&mut connection).await?;
     if service != owner.get_username() {
         let role = format!("\"{}\"", service.replace('"', "\"\""));

@@ -4,10 +4,9 @@ use cqrs_es::Aggregate;
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
 use postgres_es::PostgresEventRepository;
 use sqlite_es::SqliteEventRepository;
-use sqlx::postgres::PgPoolOptions;
 
 use super::{Reads, undecodable};
-use crate::database::Database;
+use crate::database::{Database, connections};
 use crate::event::Position;
 use crate::read::ReadError;
 
@@ -32,7 +31,7 @@ impl Reads {
                 // It takes no connection, only a pool, and gives one that has gone silent back to it: so
                 // it has a pool of its own.
                 let options = pool.connect_options().as_ref().clone();
-                let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+                let own = connections(1).connect_lazy_with(options);
                 let events = PostgresEventRepository::new(own.clone()).get_events::<A>(id).await;
                 own.close().await;
                 events

@@ -16,6 +16,7 @@ mod opening;
 mod order;
 mod outage;
 mod repeated;
+mod settings;
 mod silent;
 mod snapshot;
 mod stock;

@@ -12,22 +12,25 @@ use uuid::Uuid;
 use super::super::columns::number;
 use crate::append::Appended;
 use crate::clock::BookClock;
+use crate::database::mean_what_we_say;
 use crate::event::Position;
 use crate::queue::Item;
 use crate::reading::{postgres as reading, unsigned};
 use crate::tail::Tail;
 
 /// Commits are durable, whatever the role's or the database's defaults; nobody waits for the lock
-/// or idles in a transaction without end. No `statement_timeout`: it would cancel the wait for a
-/// synchronous standby, and report as committed what only one machine has. A plan is kept, and may be
-/// made while the tables are empty: so it never reads one from end to end.
+/// or idles in a transaction without end. No `statement_timeout`, and none for the transaction (17): it
+/// would cancel the wait for a synchronous standby, and report as committed what only one machine has. It
+/// may be idle between two appends. A plan is kept, and may be made while the tables are empty: so it
+/// never reads one from end to end.
 const SETTINGS: &str = "SELECT
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
     set_config('statement_timeout', '0', false),
+    (SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'),
+    set_config('idle_session_timeout', '0', false),
     set_config('lock_timeout', $1, false),
     set_config('idle_in_transaction_session_timeout', '10s', false),
-    set_config('default_transaction_isolation', 'read committed', false),
     set_config('plan_cache_mode', 'force_generic_plan', false),
     set_config('enable_seqscan', 'off', false),
     set_config('jit', 'off', false)";
@@ -74,6 +77,7 @@ impl AppendConnection {
         let options = pool.connect_options().as_ref().clone().application_name("tollbook append");
         let mut inner = options.connect().await?;
         let lock_timeout = format!("{}ms", lock_timeout.as_millis().max(1));
+        mean_what_we_say(&mut inner).await?;
         inner.execute(sqlx::query(SETTINGS).bind(lock_timeout)).await?;
         let asked = Instant::now();
         let row = sqlx::query(BACKEND).fetch_one(&mut inner).await?;
