@@ -42,7 +42,8 @@ impl SqliteBook {
         let lock = lock(dir)?;
         let (book, views) = (dir.join("book.db"), dir.join("views.db"));
         [&book, &views].into_iter().try_for_each(|path| keep_private(path)).map_err(|e| failed(dir, e))?;
-        let book = options(&book, SqliteSynchronous::Full);
+        // What is deleted there is overwritten: a destroyed key must not go on lying on the page that it lay on.
+        let book = options(&book, SqliteSynchronous::Full).pragma("secure_delete", "ON");
         let views = options(&views, SqliteSynchronous::Normal);
         make(&book).await?;
         make(&views).await?;

@@ -169,8 +169,14 @@ impl Postgres {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// Where its files lie.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     fn data(&self) -> String {
-        self.dir.path().join("data").display().to_string()
+        self.data_dir().display().to_string()
     }
 
     fn configure(&self, options: &Options) {

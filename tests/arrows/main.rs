@@ -7,6 +7,7 @@
 //! decide for himself, and what everyone stands on stands on nothing of ours.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod refusals;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -37,6 +37,12 @@ impl Page {
         let (_, after) = self.html.split_once("<h1>").unwrap_or_default();
         after.split_once("</h1>").unwrap_or_default().0
     }
+
+    /// The secret that it shows this once.
+    pub fn secret(&self) -> Option<&str> {
+        let (_, after) = self.html.split_once(r#"id="secret-text">"#)?;
+        Some(after.split_once('<')?.0)
+    }
 }
 
 impl Visitor {
@@ -85,6 +91,16 @@ impl Visitor {
     /// The cookie of a sign-in, if there is one.
     pub fn sign_in(&self) -> Option<&str> {
         self.cookies.values().map(String::as_str).find(|value| value.starts_with("tbk_web_"))
+    }
+
+    /// What forms carry here.
+    pub fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
+    /// The cookie of a browser in which nobody has signed in, if it has one.
+    pub fn visit(&self) -> Option<&str> {
+        self.cookies.iter().find(|(name, _)| name.contains("tollbook-visit")).map(|(_, value)| value.as_str())
     }
 
     /// Sends it, keeps what is to be kept, and takes whatever comes back.

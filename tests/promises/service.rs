@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use tollbook::app::App;
@@ -103,9 +103,25 @@ impl Home {
 
     /// Runs a command to its end: how it ended, and what it printed. `environment` overrides.
     pub(super) async fn run(&self, args: &[&str], environment: &[(&str, &str)]) -> (ExitStatus, String) {
+        self.run_with(args, environment, "").await
+    }
+
+    /// The same, with this on standard input.
+    pub(super) async fn run_with(
+        &self,
+        args: &[&str],
+        environment: &[(&str, &str)],
+        input: &str,
+    ) -> (ExitStatus, String) {
         let mut command = self.command(args);
-        command.envs(environment.iter().copied()).stderr(Stdio::piped());
-        let output = timeout(PATIENCE, command.output()).await.expect("it ends").expect("it starts");
+        command.envs(environment.iter().copied()).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        // It may end without having read it.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output =
+            timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").expect("it is waited for");
         let printed = [output.stdout, output.stderr].concat();
         (output.status, String::from_utf8_lossy(&printed).into_owned())
     }

@@ -10,7 +10,6 @@ use crate::{
     OperatorGrant, PinnedTool, Registration, Rotation, called,
 };
 
-mod covering;
 mod links;
 mod matrix;
 mod narrowed;

@@ -30,9 +30,7 @@ impl Reset {
             ])
         })?;
         if !context.output.json {
-            note(
-                "The link is shown this once. Give it to the key's holder: it works once, for them alone, signed in in a browser.",
-            );
+            note("The link is shown this once. Give it to the key's holder: it works once, for them alone.");
         }
         Ok(())
     }

@@ -55,8 +55,7 @@ struct RevokedMany {
 }
 
 /// Ends many API keys for good, at once and everywhere, and every session that was made with them: all of a
-/// person, all of a label, or all of the workspace, as far as they were made before. A key that is narrowed to tool
-/// servers, loadouts or addresses does so only where its permissions list it, too.
+/// person, all of a label, or all of the workspace, as far as they were made before.
 #[utoipa::path(tag = "api keys", operation_id = "revoke_api_keys", request_body = RevokingMany,
     responses((status = OK, body = Written<RevokedMany>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/revoke")]
@@ -68,7 +67,7 @@ pub(super) async fn revoke_many(
 ) -> Result<HttpResponse, Problem> {
     let reason = reason(body.reason.as_deref())?;
     let user_id = body.user_id.map(UserId);
-    let operation = user_id.map_or(Operation::RevokeAllApiKeys, Operation::RevokeApiKeysOf);
+    let operation = user_id.map_or(Operation::RevokeAllApiKeys, Operation::RevokeApiKey);
     let (which, api_key_ids) = match (user_id, &body.device_label, body.all) {
         (Some(user_id), None, false) => (WhichKeys::Of(user_id), None),
         (None, None, true) => (WhichKeys::All, None),
@@ -83,6 +82,10 @@ pub(super) async fn revoke_many(
         }
     };
     let plan = |live: &Live, _: Standing, _: DateTime<Utc>| {
+        // Whoever is no member has no key in force here; that they are known elsewhere is nobody's business.
+        if user_id.is_some_and(|user_id| live.workspace(workspace).role_of(user_id).is_none()) {
+            return Err(Problem::not_found("member"));
+        }
         let command = WorkspaceCommand::RevokeApiKeys { which: which.clone(), reason: reason.clone() };
         let events = live.workspace(workspace).decide(command)?;
         let expected = live.expect_workspace(workspace);

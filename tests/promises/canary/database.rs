@@ -32,6 +32,10 @@ pub(super) async fn places(home: &Home, cluster: Option<&Postgres>) -> Vec<Place
     }
     if let (Some(cluster), Some((database, _))) = (cluster, &home.database) {
         places.push(Place::of(Kind::PostgresDump, "pg_dump", pg_dump(cluster, database)));
+        // What was destroyed is overwritten by the next cleaning; and what only lies in memory is written.
+        cluster.psql(database, "VACUUM FULL data_keys");
+        cluster.psql(database, "CHECKPOINT");
+        places.extend(cluster_files(cluster, database));
         places.push(Place::new("PostgreSQL's own log", [cluster.log().as_bytes(), b"\n"].concat()));
     } else {
         assert!(
@@ -40,6 +44,38 @@ pub(super) async fn places(home: &Home, cluster: Option<&Postgres>) -> Vec<Place
         );
     }
     places
+}
+
+/// The files of the cluster as they lie on the disk: of this database, of what all databases share, and its log of
+/// changes.
+fn cluster_files(cluster: &Postgres, database: &str) -> Vec<Place> {
+    let sql = format!("SELECT oid FROM pg_database WHERE datname = '{database}'");
+    let own = format!("base/{}", cluster.psql("postgres", &sql));
+    let mut places = Vec::new();
+    for dir in [own.as_str(), "global", "pg_wal"] {
+        let mut bytes = Vec::new();
+        for file in files(&cluster.data_dir().join(dir)) {
+            bytes.extend(std::fs::read(file).expect("it can be read"));
+        }
+        places.push(Place::of(Kind::PostgresFile, &format!("PostgreSQL's files in {dir}"), bytes));
+    }
+    places
+}
+
+/// The data key that what is about a person is sealed under, as it is kept, wrapped.
+pub(super) async fn wrapped_key(home: &Home, user: &str) -> Vec<u8> {
+    let id = user.parse::<uuid::Uuid>().expect("it is an id");
+    if let Some((_, url)) = &home.database {
+        let mut connection = sqlx::PgConnection::connect(url).await.expect("the database answers");
+        let read = sqlx::query_scalar("SELECT wrapped FROM data_keys WHERE workspace_id = $1").bind(id);
+        return read.fetch_one(&mut connection).await.expect("they have one");
+    }
+    let book =
+        files(&home.data_dir()).into_iter().find(|file| file.ends_with("book.db")).expect("there is a book");
+    let mut connection =
+        SqliteConnectOptions::new().filename(book).read_only(true).connect().await.expect("the book opens");
+    let read = sqlx::query_scalar("SELECT wrapped FROM data_keys WHERE workspace_id = ?").bind(id);
+    read.fetch_one(&mut connection).await.expect("they have one")
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -96,7 +132,9 @@ async fn sqlite_dump(file: &Path) -> Vec<u8> {
 /// What a database makes of these, as a text or, where they are none, as a blob.
 pub(super) fn planted(kind: Kind, patterns: &[Vec<u8>], cluster: Option<&Postgres>) -> Vec<u8> {
     match kind {
-        Kind::PostgresDump => planted_in_postgres(patterns, cluster.expect("there is a cluster")),
+        Kind::PostgresDump | Kind::PostgresFile => {
+            planted_in_postgres(kind, patterns, cluster.expect("there is a cluster"))
+        }
         _ => tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(planted_in_sqlite(kind, patterns))
         }),
@@ -124,7 +162,7 @@ async fn planted_in_sqlite(kind: Kind, patterns: &[Vec<u8>]) -> Vec<u8> {
     }
 }
 
-fn planted_in_postgres(patterns: &[Vec<u8>], cluster: &Postgres) -> Vec<u8> {
+fn planted_in_postgres(kind: Kind, patterns: &[Vec<u8>], cluster: &Postgres) -> Vec<u8> {
     const NAME: &str = "planted";
     cluster.psql("postgres", &format!("DROP DATABASE IF EXISTS {NAME}"));
     let _ = cluster.create_database(NAME);
@@ -138,5 +176,14 @@ fn planted_in_postgres(patterns: &[Vec<u8>], cluster: &Postgres) -> Vec<u8> {
         let _ = write!(sql, "INSERT INTO {table} VALUES ({value});");
     }
     cluster.psql(NAME, &sql);
-    pg_dump(cluster, NAME)
+    if kind == Kind::PostgresDump {
+        return pg_dump(cluster, NAME);
+    }
+    cluster.psql(NAME, "CHECKPOINT");
+    let mut planted = Vec::new();
+    for table in ["texts", "blobs"] {
+        let file = cluster.psql(NAME, &format!("SELECT pg_relation_filepath('{table}')"));
+        planted.extend(std::fs::read(cluster.data_dir().join(file)).expect("it can be read"));
+    }
+    planted
 }

@@ -27,6 +27,8 @@ pub(super) enum Kind {
     SqliteFile,
     SqliteDump,
     PostgresDump,
+    /// A file of a cluster, as it lies on the disk.
+    PostgresFile,
 }
 
 impl Place {
@@ -37,6 +39,12 @@ impl Place {
     pub(super) fn of(kind: Kind, name: &str, bytes: Vec<u8>) -> Self {
         assert!(!bytes.is_empty(), "there is nothing to search in {name}");
         Self { name: name.to_owned(), bytes, kind }
+    }
+
+    /// With more of a name.
+    pub(super) fn named(mut self, more: &str) -> Self {
+        self.name = format!("{} {more}", self.name);
+        self
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,5 +1,6 @@
 //! What is no credential of anybody's.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use tollbook::authn::authenticate;
@@ -33,26 +34,34 @@ async fn unknown_and_wrong_credentials_are_answered_alike() {
     house.stop().await;
 }
 
-/// Both look at the head of the book once, and take as long.
+/// A look further is a read of the head, for both the one and the other: that is what would take the time. (That both do
+/// need it, the next test shows; what it takes is printed, and not judged: a busy machine would judge otherwise.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unknown_and_wrong_credentials_take_the_same_time() {
+async fn unknown_and_wrong_credentials_cost_the_same_work() {
     let house = TestHouse::sqlite().await;
-    let wrong = Credential::parse(&with_another_secret(&house.key)).unwrap();
-    let stranger = Credential::parse(&unknown(&house, Kind::ApiKey)).unwrap();
-    let mut took = [Vec::new(), Vec::new()];
+    let parse = |credential: &str| Credential::parse(credential).unwrap();
+    let wrong = parse(&with_another_secret(&house.key));
+    let (stranger, right) = (parse(&unknown(&house, Kind::ApiKey)), parse(&house.key));
+    let mut took = [Vec::new(), Vec::new(), Vec::new()];
+    let looked = [const { Cell::new(0) }; 3];
     for round in 0..600 {
-        let which = round % 2;
-        let credential = [&wrong, &stranger][which];
+        let which = round % 3;
+        let credential = [&wrong, &stranger, &right][which];
+        let further = || {
+            looked[which].set(looked[which].get() + 1);
+            Ok(())
+        };
         let asked = Instant::now();
-        let answer = authenticate(&house.app.authority, &house.app.pepper, credential, || Ok(())).await;
+        let answer = authenticate(&house.app.authority, &house.app.pepper, credential, further).await;
         took[which].push(asked.elapsed());
-        assert_eq!(answer.expect_err("it is nobody's").code, "credential.unknown");
+        assert_eq!(
+            answer.err().map(|problem| problem.code).as_deref(),
+            [Some("credential.unknown"); 2].get(which).copied().flatten()
+        );
     }
-    let [wrong, stranger] = took.map(|took| percentile(took, 0.5));
-    let micros = |time: Duration| format!("{} µs", time.as_micros());
-    print("credentials", &[("wrong p50", micros(wrong)), ("unknown p50", micros(stranger))]);
-    let ratio = wrong.as_secs_f64() / stranger.as_secs_f64();
-    assert!((0.5..2.0).contains(&ratio), "wrong {wrong:?}, unknown {stranger:?}");
+    assert_eq!(looked.map(Cell::into_inner), [200, 200, 0], "wrong, unknown, right");
+    let [wrong, stranger, right] = took.map(|took| format!("{} µs", percentile(took, 0.5).as_micros()));
+    print("credentials", &[("wrong p50", wrong), ("unknown p50", stranger), ("right p50", right)]);
     house.stop().await;
 }
 

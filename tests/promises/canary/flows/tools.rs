@@ -1,4 +1,4 @@
-//! The flows, one after the other.
+//! Tools that are listed, called, refused, that fail, and whose server goes away or says whatever it was told.
 
 use std::fmt::Write as _;
 
@@ -22,26 +22,8 @@ impl Session {
     }
 }
 
-impl Drive {
-    /// Workspaces, keys and their names.
-    pub(super) async fn workspaces(&mut self) {
-        let operator = self.operator.clone();
-        let name = Secrets::name("another person's name");
-        let body = json!({ "name": Secrets::name("a workspace's name"), "owner": { "name": name } });
-        self.shown(&operator, "/v1/workspaces", &body, "api_key").await;
-        let body = json!({ "name": Secrets::name("a workspace's new name") });
-        let rename = self.request(&self.key, Method::PATCH, "{w}").json(&body);
-        self.send(rename).await.expect(200);
-        for path in ["/v1/workspaces", "{w}"] {
-            self.get(path).await.expect(200);
-        }
-        for path in ["/v1/operator/health", "/v1/operator/workspaces", "/v1/operator/projections"] {
-            let read = self.request(&operator, Method::GET, path);
-            self.send(read).await.expect(200);
-        }
-    }
-
-    /// Tools that are listed, called, refused, that fail, and whose server goes away.
+impl Drive<'_> {
+    /// A tool server's whole life.
     pub(super) async fn calls(&mut self, upstream: &mut Upstream) {
         let url = format!("{}?team={ADDRESS}", upstream.url());
         let auth = json!({ "kind": "header", "name": "authorization", "value": HEADER });
@@ -70,7 +52,7 @@ impl Drive {
         let reason = json!({ "reason": Secrets::name("a reason") });
         self.post(&format!("{{w}}/sessions/{}/revoke", session.id), &reason).await.expect(200);
         self.post(&session.calls(), &call).await.expect(403);
-        self.mcp_call(&session.token, &session.id, false).await;
+        self.mcp_call(&session.token, &session.id).await;
         self.reads().await;
         for path in [format!("{{w}}/loadouts/{loadout}"), format!("{{w}}/tool-servers/{server}")] {
             let remove = self.request(&self.key, Method::DELETE, &path);
@@ -120,7 +102,7 @@ impl Drive {
             let _ = writeln!(self.flow.successes, "{listed}\n{called}");
             let _ = writeln!(self.flow.refusals, "{refused}\n{key}");
         }
-        self.mcp_call(&session.token, &session.id, true).await;
+        self.mcp_call(&session.token, &session.id).await;
         let path = format!("/s/{}/mcp", session.id);
         for junk in
             ["{", "[]", r#"{"jsonrpc":"2.0","id":1}"#, r#"{"jsonrpc":"1.0","id":1,"method":"tools/call"}"#]
@@ -135,7 +117,7 @@ impl Drive {
     }
 
     /// One call in the words of the older revision, without a client.
-    async fn mcp_call(&mut self, token: &str, session: &str, _permitted: bool) {
+    async fn mcp_call(&mut self, token: &str, session: &str) {
         let path = format!("/s/{session}/mcp");
         let call = json!({
             "jsonrpc": "2.0", "id": 7, "method": "tools/call",
@@ -144,17 +126,6 @@ impl Drive {
         for accept in ["application/json, text/event-stream", "text/html"] {
             let request = self.request(token, Method::POST, &path).header("accept", accept);
             self.send(request.json(&call)).await;
-        }
-    }
-
-    /// Everything that a member may read.
-    async fn reads(&mut self) {
-        for list in ["tool-servers", "loadouts", "sessions", "api-keys", "audit/events"] {
-            let page = self.get(&format!("{{w}}/{list}?limit=200")).await.expect(200);
-            let items = page["items"].as_array().expect("a list has items").clone();
-            for id in items.iter().filter_map(|item| item["id"].as_str()) {
-                self.get(&format!("{{w}}/{list}/{id}")).await.expect(200);
-            }
         }
     }
 
@@ -170,90 +141,5 @@ impl Drive {
             assert!(!said.status.is_success(), "{echo:?}: {}", said.text);
         }
         assert!(echoing.told(HEADER), "they were told");
-    }
-
-    /// Credentials that are revoked, mistyped, guessed, sent twice, or sent where they don't belong.
-    pub(super) async fn credentials(&mut self) {
-        let body = json!({ "device_label": Secrets::name("a device's label") });
-        let key = self.key.clone();
-        let (id, revoked) = self.shown(&key, "{w}/api-keys", &body, "key").await;
-        let reason = json!({ "reason": Secrets::name("a reason") });
-        self.post(&format!("{{w}}/api-keys/{id}/revoke"), &reason).await.expect(200);
-        let mistyped = format!("{}~", &key[..68]);
-        for presented in [&revoked, &mistyped, &key[..60].to_owned()] {
-            let request = self.request(presented, Method::GET, "{w}");
-            self.send(request).await.expect(401);
-        }
-        for path in
-            [format!("{{w}}?access_token={key}"), format!("{{w}}/sessions?{key}"), format!("/v1/{key}?{key}")]
-        {
-            let request = self.request(&key, Method::GET, &path);
-            assert!(self.send(request).await.status.is_client_error());
-        }
-        let twice =
-            self.request(&key, Method::GET, "{w}").header("authorization", format!("Bearer {revoked}"));
-        self.send(twice).await.expect(400);
-        for (name, value) in
-            [("x-api-key", key.as_str()), ("cookie", &key), ("authorization", &format!("Basic {key}"))]
-        {
-            let request = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let request =
-                request.get(format!("{}{}", self.service.url, self.path("{w}"))).header(name, value);
-            self.send(request).await.expect(401);
-        }
-        let bootstrapped = self.request(&key, Method::POST, "/host/bootstrap");
-        self.send(bootstrapped.json(&json!({ "user": "x", "workspace": "y" }))).await.expect(404);
-        self.reads().await;
-    }
-
-    /// Bodies that don't fit, with secrets where something else belongs.
-    pub(super) async fn nonsense(&mut self) {
-        let key = self.key.clone();
-        let address = format!("https://user:{ADDRESS}@[::1/mcp");
-        let bodies = [
-            ("{w}/tool-servers", json!({ "name": "x", "url": "http://127.0.0.1:9/", "auth": HEADER })),
-            (
-                "{w}/tool-servers",
-                json!({ "name": "x", "url": "http://127.0.0.1:9/", "auth": { "kind": HEADER } }),
-            ),
-            ("{w}/tool-servers", json!({ "name": [HEADER], "url": 1 })),
-            ("{w}/tool-servers", json!({ "name": "x", "url": address })),
-            ("{w}/tool-servers", json!({ "name": "x", "url": format!("ftp://host/{ADDRESS}") })),
-            (
-                "{w}/tool-servers",
-                json!({ "name": "x", "url": format!("http://user:{ADDRESS}@127.0.0.1:9/") }),
-            ),
-            ("{w}/sessions", json!({ "loadout_id": key, "label": 1 })),
-            ("{w}/sessions", json!({ "loadout_id": uuid::Uuid::nil(), "expires_in": key })),
-            ("{w}/sessions", json!({ "loadout_id": uuid::Uuid::nil(), "label": { "x": ARGUMENT } })),
-            ("{w}/api-keys", json!({ "device_label": "x", "role": key })),
-            ("{w}/api-keys", json!({ "device_label": "x", "expires_at": key })),
-            ("/v1/authorize", json!({ "session_id": key, "tool": "x" })),
-            ("/v1/authorize", json!({ "session_id": uuid::Uuid::nil(), "tool": "x", "mode": key })),
-        ];
-        for (path, body) in bodies {
-            let said = self.post(path, &body).await;
-            assert!(said.status.is_client_error(), "{path} {body}: {} {}", said.status, said.text);
-        }
-        let paths = [
-            format!("{{w}}/sessions/{key}"),
-            format!("{{w}}/audit/events?from={key}"),
-            format!("{{w}}/sessions?cursor={ARGUMENT}"),
-        ];
-        for path in paths {
-            assert!(self.get(&path).await.status.is_client_error());
-        }
-        let huge =
-            json!({ "name": format!("{}{HEADER}", "x".repeat(2 << 20)), "url": "http://127.0.0.1:9/" });
-        self.post("{w}/tool-servers", &huge).await.expect(413);
-    }
-
-    /// What everybody may read.
-    pub(super) async fn descriptions(&mut self) {
-        for path in ["/openapi.json", "/docs/", "/healthz", "/readyz"] {
-            let said = self.get(path).await;
-            assert!(said.status.is_success(), "{path}: {}", said.status);
-            self.flow.description.push_str(&said.text);
-        }
     }
 }
