@@ -79,7 +79,7 @@ impl NewKey {
             epoch: live.workspace(wanted.workspace).epoch(),
         };
         if !access::may_make_key(live, asker, standing, &grant) {
-            return Err(wider());
+            return Err(Problem::denied(Denial::NotCovered, ""));
         }
         let device_label = Private::from(wanted.device_label);
         let events =
@@ -159,12 +159,4 @@ fn granted(standing: Standing, wanted: Option<Role>) -> Result<Role, Problem> {
         problem.detail = format!("A key can't make one that carries more than itself: `{role}` is more.");
         problem
     })
-}
-
-/// A key is to be made, or renewed, that is more than what somebody came with.
-pub fn wider() -> Problem {
-    let mut problem = Problem::denied(Denial::OutsideNarrowing, "");
-    problem.detail =
-        String::from("A key can't make or renew one that is wider than itself, or lasts longer.");
-    problem
 }

@@ -133,7 +133,10 @@ pub async fn edge(
                 let_in.and_then(|()| authn::not_in_url(app, address, request.uri())).err()
             });
             let mut response = match refused {
-                Some(problem) => refused_at_the_edge(request, &problem),
+                Some(problem) => {
+                    let told = told(request.request(), &problem);
+                    request.into_response(told)
+                }
                 None => next.call(request).await?.map_into_boxed_body(),
             };
             let failure = response.response().extensions().get::<AuthenticationFailure>().copied();
@@ -141,7 +144,8 @@ pub async fn edge(
                 authn::count(app, address, failure);
             }
             if let Some(problem) = refusal(response.response(), method.as_str(), &path) {
-                response = response.into_response(problem.error_response());
+                let told = told(response.request(), &problem);
+                response = response.into_response(told);
             }
             if let Ok(value) = HeaderValue::from_str(&id) {
                 response.headers_mut().insert(REQUEST, value);
@@ -159,10 +163,9 @@ pub async fn edge(
 /// How a person's browser is told what a program is told in JSON, if it is one that asks: REST knows no pages.
 pub struct Pages(pub fn(&HttpRequest, &Problem) -> Option<HttpResponse>);
 
-fn refused_at_the_edge(request: ServiceRequest, problem: &Problem) -> ServiceResponse<BoxBody> {
-    let pages = request.app_data::<Pages>();
-    let page = pages.and_then(|Pages(page)| page(request.request(), problem));
-    request.into_response(page.unwrap_or_else(|| problem.error_response()))
+fn told(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let page = request.app_data::<Pages>().and_then(|Pages(page)| page(request, problem));
+    page.unwrap_or_else(|| problem.error_response())
 }
 
 /// Actix's own refusals have no body, or one in plain text.

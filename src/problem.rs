@@ -287,6 +287,23 @@ impl Problem {
                 Revoked,
                 "This API key was reset: this secret was ended, and its next one comes by a one-time link.",
             ),
+            Denial::FormerSecret => forbidden(
+                "credential.former_secret",
+                "This secret was replaced by a newer one of its credential. It is good for a while yet, but not for what would outlast it.",
+            ),
+            Denial::NotCovered => forbidden(
+                "credential.narrowed",
+                "No credential makes, rotates or resets one that carries more than itself, is wider, or lasts longer.",
+            ),
+            Denial::OwnKey => Self::conflict(
+                "api_key.asks_itself",
+                "This is the API key that asks: it would end at once, and with it the way to its next secret.",
+            )
+            .guided(guidance::denied(denial)),
+            Denial::AnotherOperators => forbidden(
+                "operator.anothers",
+                "This is another operator's credential: its next secret is shown to nobody else.",
+            ),
             Denial::AddressRefused => forbidden(
                 "credential.address",
                 "This credential, or the one that the session was made with, is not for this address.",
@@ -521,7 +538,7 @@ impl From<LinkRefused> for Problem {
             LinkRefused::SignInFirst => {
                 let detail = "This link is for somebody who is known here, and has to be signed in to use it. It was not used up.";
                 Self::new(StatusCode::FORBIDDEN, "link.sign_in_first", "Sign in first", detail)
-                    .remedy("Sign in, and open the link again.", None)
+                    .guided(guidance::sign_in_first())
             }
         }
     }

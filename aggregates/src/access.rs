@@ -6,6 +6,13 @@
 //! [`redeem_link`]: may the holder of this one-time link redeem it? Who may do which operation is the
 //! matrix in `operation.rs`.
 //!
+//! No credential mints what it doesn't cover: whoever makes a key, or gives one its next secret, may
+//! hold that secret afterwards. So what they came with must carry the key's role, be as wide as it is
+//! narrowed, and last as long ([`Bounds`]). A key may always rotate itself. And a secret that was
+//! followed by a newer one only serves out its time: it makes no key, gives none another secret and
+//! nobody a role, and the sessions that it makes end with it. A key that is confined to tool servers, loadouts or
+//! addresses touches people, and other people's keys, only where its permissions say so by name.
+//!
 //! State is derived, not cascaded: a session lives only while its maker is a member, the key or
 //! device that made it lives, its workspace lives and its loadout and tool server are there. Rights
 //! are the lesser of those granted and those still held, looked up at every decision; so is what a key
@@ -107,6 +114,15 @@ pub enum Denial {
     SecretExpired,
     /// The API key that was presented was reset: its next secret comes by a link.
     KeyReset,
+    /// The secret that was presented is still good, and was followed by a newer one: what outlasts it is
+    /// done with that.
+    FormerSecret,
+    /// What it is about carries more than the caller's credential does, is wider, or lasts longer.
+    NotCovered,
+    /// The key that was to be reset is the one that asks: it would end in the asker's hands.
+    OwnKey,
+    /// It would show another operator's secret.
+    AnotherOperators,
     /// The credential that was presented, or that the session was made with, isn't for this address.
     AddressRefused,
     /// The caller's role doesn't allow it, or their key is narrowed to other operations.
@@ -148,6 +164,10 @@ impl Denial {
             | Self::SecretExpired
             | Self::KeyReset => true,
             Self::NotFound
+            | Self::FormerSecret
+            | Self::NotCovered
+            | Self::OwnKey
+            | Self::AnotherOperators
             | Self::AddressRefused
             | Self::RoleTooLow
             | Self::OutsideNarrowing
@@ -217,9 +237,11 @@ pub fn may(
     let asker = asker.into();
     match asker.caller {
         Caller::Operator(id) => {
-            operator_lives(world, asker, id, at)?;
-            match workspace_id {
-                None if operation.is_operators() => Ok(Standing::Operator),
+            let secret_ends = operator_lives(world, asker, id, at)?;
+            match (workspace_id, operation) {
+                (None, Operation::RotateOperator(other)) if other != id => Err(Denial::AnotherOperators),
+                (None, Operation::RotateOperator(_)) if secret_ends.is_some() => Err(Denial::FormerSecret),
+                (None, _) if operation.is_operators() => Ok(Standing::Operator),
                 _ => Err(Denial::NotFound),
             }
         }
@@ -266,7 +288,7 @@ pub fn home(
 ) -> Result<Option<(WorkspaceId, Standing)>, Denial> {
     let asker = asker.into();
     match asker.caller {
-        Caller::Operator(id) => operator_lives(world, asker, id, at).map(|()| None),
+        Caller::Operator(id) => operator_lives(world, asker, id, at).map(|_| None),
         Caller::SignIn(id) => signed_in(world, id, at).map(|_| None),
         Caller::ApiKey(id) => {
             let member = member(world, asker, id, at)?;
@@ -281,21 +303,30 @@ pub fn home(
 /// itself, if it does: the `not_after` of everything that is written for them, for the book to check
 /// by its own clock.
 pub fn credential_ends(world: &impl World, asker: impl Into<Asker>) -> Option<DateTime<Utc>> {
-    let Asker { caller, secret, .. } = asker.into();
-    let (expires_at, rotation) = match caller {
-        Caller::Operator(id) => {
-            let credential = world.operator(id).credential()?;
-            (credential.grant.expires_at, Some(&credential.rotation))
-        }
-        Caller::ApiKey(id) => {
-            let key = world.api_key(id).key()?;
-            (key.grant.expires_at, Some(&key.rotation))
-        }
-        Caller::Session(id) => (world.session(id).grant().map(|grant| grant.expires_at), None),
-        Caller::SignIn(id) => (world.sign_in(id).grant().map(|grant| grant.expires_at), None),
+    let asker = asker.into();
+    let expires_at = match asker.caller {
+        Caller::Operator(id) => world.operator(id).grant().and_then(|grant| grant.expires_at),
+        Caller::ApiKey(id) => world.api_key(id).grant().and_then(|grant| grant.expires_at),
+        Caller::Session(id) => world.session(id).grant().map(|grant| grant.expires_at),
+        Caller::SignIn(id) => world.sign_in(id).grant().map(|grant| grant.expires_at),
     };
-    let secret_ends = rotation.and_then(|rotation| rotation.good(secret, DateTime::<Utc>::MIN_UTC).ok()?);
-    [expires_at, secret_ends].into_iter().flatten().min()
+    [expires_at, secret_ends(world, asker)].into_iter().flatten().min()
+}
+
+/// The first moment at which the secret that somebody came with is no longer good, where a newer one follows it.
+fn secret_ends(world: &impl World, Asker { caller, secret, .. }: Asker) -> Option<DateTime<Utc>> {
+    let rotation = match caller {
+        Caller::Operator(id) => &world.operator(id).credential()?.rotation,
+        Caller::ApiKey(id) => &world.api_key(id).key()?.rotation,
+        Caller::Session(_) | Caller::SignIn(_) => return None,
+    };
+    rotation.good(secret, DateTime::<Utc>::MIN_UTC).ok()?
+}
+
+/// When what the caller makes ends, if they want it to end then, and it hangs on their credential: that is looked
+/// at in every decision, but not which of its secrets made it. So it ends with that secret at the latest.
+pub fn lasts_until(world: &impl World, asker: impl Into<Asker>, wanted: DateTime<Utc>) -> DateTime<Utc> {
+    secret_ends(world, asker.into()).map_or(wanted, |end| end.min(wanted))
 }
 
 /// Who a person is in a workspace, by a sign-in and not by a credential of theirs there.
@@ -316,25 +347,20 @@ pub fn signed_in(world: &impl World, id: SignInId, at: DateTime<Utc>) -> Result<
 /// anything that it is narrowed away from, nor a longer time.
 pub fn may_make_key(world: &impl World, asker: impl Into<Asker>, standing: Standing, key: &KeyGrant) -> bool {
     let asker = asker.into();
-    let within = match asker.caller {
-        Caller::ApiKey(_) | Caller::SignIn(_) => {
-            let Bounds { narrowing, expires_at } = bounds(world, asker);
-            let lasts = expires_at.is_none_or(|end| key.expires_at.is_some_and(|other| other <= end));
-            lasts && narrowing.covers(narrowing_of(key))
-        }
+    match asker.caller {
+        Caller::ApiKey(_) | Caller::SignIn(_) => bounds(world, asker).cover(standing, key),
         Caller::Operator(_) | Caller::Session(_) => false,
-    };
-    within && standing.may_grant(key.role)
+    }
 }
 
-/// May the caller give this key of their own its next secret, or have the link made that does? Whoever does it can have
-/// that secret in hands. So a key does it for those that it could have made, and for itself, whatever has become of its
-/// holder's role meanwhile; but not by a secret that ends before the key does.
-pub fn may_renew_key(world: &impl World, asker: impl Into<Asker>, standing: Standing, id: ApiKeyId) -> bool {
+/// May an operator make a credential with this end? None outlasts the one that makes it.
+pub fn may_make_operator(
+    world: &impl World,
+    asker: impl Into<Asker>,
+    expires_at: Option<DateTime<Utc>>,
+) -> bool {
     let asker = asker.into();
-    let Some(key) = world.api_key(id).grant() else { return false };
-    let itself = asker.caller == Caller::ApiKey(id) && credential_ends(world, asker) == key.expires_at;
-    itself || may_make_key(world, asker, standing, key)
+    matches!(asker.caller, Caller::Operator(_)) && bounds(world, asker).outlast(expires_at)
 }
 
 /// May the caller make a session on this loadout, as far as their credential is narrowed?
@@ -480,10 +506,16 @@ fn root<'a>(world: &'a impl World, grant: &Grant, at: DateTime<Utc>) -> Result<R
     }
 }
 
-fn operator_lives(world: &impl World, asker: Asker, id: OperatorId, at: DateTime<Utc>) -> Result<(), Denial> {
+/// Answers with when the secret that the operator came with ends, if it does.
+fn operator_lives(
+    world: &impl World,
+    asker: Asker,
+    id: OperatorId,
+    at: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, Denial> {
     match world.operator(id) {
         Operator::Active(credential) if credential.grant.expires_at.is_none_or(|end| at < end) => {
-            credential.rotation.good(asker.secret, at).map(drop)
+            credential.rotation.good(asker.secret, at)
         }
         Operator::Active(_) => Err(Denial::CredentialExpired),
         Operator::Revoked(_) => Err(Denial::CredentialRevoked),
@@ -528,19 +560,29 @@ pub struct Bounds<'a> {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What bounds the keys that this caller makes; a sign-in bounds none.
+impl Bounds<'_> {
+    /// Is this key no more than what somebody of this standing holds, with a credential of these bounds?
+    fn cover(self, standing: Standing, key: &KeyGrant) -> bool {
+        standing.may_grant(key.role)
+            && self.narrowing.covers(narrowing_of(key))
+            && self.outlast(key.expires_at)
+    }
+
+    /// Does it last at least as long as what ends then?
+    fn outlast(self, end: Option<DateTime<Utc>>) -> bool {
+        self.expires_at.is_none_or(|own| end.is_some_and(|end| end <= own))
+    }
+}
+
+/// What bounds the credentials that this caller makes. A sign-in bounds none: it is the person themselves.
 pub fn bounds(world: &impl World, asker: impl Into<Asker>) -> Bounds<'_> {
     let asker = asker.into();
-    match asker.caller {
-        Caller::ApiKey(id) => Bounds {
-            narrowing: world.api_key(id).grant().map_or(&NOTHING, narrowing_of),
-            // A secret that another has followed doesn't outlast its grace by what it makes.
-            expires_at: credential_ends(world, asker),
-        },
-        Caller::Operator(_) | Caller::Session(_) | Caller::SignIn(_) => {
-            Bounds { narrowing: &NOTHING, expires_at: None }
-        }
-    }
+    let narrowing = match asker.caller {
+        Caller::ApiKey(id) => world.api_key(id).grant().map_or(&NOTHING, narrowing_of),
+        Caller::Operator(_) => &NOTHING,
+        Caller::Session(_) | Caller::SignIn(_) => return Bounds { narrowing: &NOTHING, expires_at: None },
+    };
+    Bounds { narrowing, expires_at: credential_ends(world, asker) }
 }
 
 static NOTHING: Narrowing =
@@ -559,6 +601,10 @@ fn role_of(world: &impl World, workspace_id: WorkspaceId, user_id: UserId) -> Op
 struct Member<'a> {
     workspace_id: WorkspaceId,
     user_id: UserId,
+    /// Their key; none, when they are here themselves.
+    key: Option<ApiKeyId>,
+    /// Did they come with a secret that is followed by a newer one?
+    is_former: bool,
     held: Role,
     granted: Role,
     narrowing: Option<&'a Narrowing>,
@@ -569,21 +615,47 @@ impl Member<'_> {
     /// The lesser of the rights granted and those still held. Roles are no ladder (an auditor reads
     /// what a member can't), so both must allow it.
     fn may(&self, world: &impl World, operation: Operation) -> Result<(), Denial> {
+        let operation = operation.by(self.user_id);
         let both = |allows: &dyn Fn(Role) -> bool| allows(self.held) && allows(self.granted);
-        let narrowed = self.narrowing.is_some_and(|narrowing| !narrowing.permits(operation.permission()));
-        if narrowed || !both(&|role| operation.allowed_to(self.user_id, role)) {
+        let narrowing = self.narrowing.unwrap_or(&NOTHING);
+        let permission = operation.permission();
+        let permitted = if operation.is_on_people(self.user_id) {
+            narrowing.permits_on_people(permission)
+        } else {
+            narrowing.permits(permission)
+        };
+        if !permitted || !both(&|role| operation.allowed_to(self.user_id, role)) {
             return Err(Denial::RoleTooLow);
         }
-        if let Some(reached) = operation.reaches(self.user_id) {
+        if let Some(reached) = operation.reaches() {
             let theirs = role_of(world, self.workspace_id, reached).ok_or(Denial::NotFound)?;
             if !both(&|role| role.covers(theirs)) {
                 return Err(Denial::RoleTooLow);
             }
         }
-        match operation.grants() {
-            Some(given) if !both(&|role| role.covers(given)) => Err(Denial::RoleTooLow),
+        if operation.grants().is_some_and(|given| !both(&|role| role.covers(given))) {
+            return Err(Denial::RoleTooLow);
+        }
+        if self.is_former && operation.outlasts_its_secret() {
+            return Err(Denial::FormerSecret);
+        }
+        match operation {
+            // It ends all that somebody has here, and so takes a credential that carries all of it.
+            Operation::Leave if !self.granted.covers(self.held) => Err(Denial::RoleTooLow),
+            Operation::RotateApiKey { key, .. } if self.key == Some(key) => Ok(()),
+            Operation::ResetApiKey { key, .. } if self.key == Some(key) => Err(Denial::OwnKey),
+            Operation::RotateApiKey { holder, key } | Operation::ResetApiKey { holder, key } => {
+                self.may_mint(world.api_key(key).grant().filter(|grant| grant.user_id == holder))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Does the credential cover this key, whose next secret comes of what is asked?
+    fn may_mint(&self, key: Option<&KeyGrant>) -> Result<(), Denial> {
+        let key = key.filter(|key| key.workspace_id == self.workspace_id).ok_or(Denial::NotFound)?;
+        let bounds = Bounds { narrowing: self.narrowing.unwrap_or(&NOTHING), expires_at: self.ends };
+        if bounds.cover(self.standing(), key) { Ok(()) } else { Err(Denial::NotCovered) }
     }
 
     /// Is the credential for the address that it is used from?
@@ -605,8 +677,8 @@ impl Member<'_> {
 /// A person in a workspace by what they hold there alone.
 fn held_role<'a>(world: &impl World, workspace_id: WorkspaceId, user_id: UserId) -> Option<Member<'a>> {
     let held = role_of(world, workspace_id, user_id)?;
-    let (granted, narrowing, ends) = (Role::Owner, None, None);
-    Some(Member { workspace_id, user_id, held, granted, narrowing, ends })
+    let (key, is_former, granted) = (None, false, Role::Owner);
+    Some(Member { workspace_id, user_id, key, is_former, held, granted, narrowing: None, ends: None })
 }
 
 /// A person in a workspace by one of their keys, from wherever.
@@ -622,6 +694,8 @@ fn member(world: &impl World, asker: Asker, id: ApiKeyId, at: DateTime<Utc>) -> 
     Ok(Member {
         workspace_id: grant.workspace_id,
         user_id: grant.user_id,
+        key: Some(id),
+        is_former: secret_ends.is_some(),
         held,
         granted: grant.role,
         narrowing: grant.narrowing.as_deref(),

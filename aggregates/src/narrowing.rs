@@ -58,6 +58,14 @@ impl Narrowing {
         permission == Permission::ReadWorkspace || (listed && !(keeps && confined))
     }
 
+    /// May such operations be done to people, and to other people's keys? Whoever is confined in any way makes nobody
+    /// who isn't, unless that is what they are for: it is listed by name.
+    pub fn permits_on_people(&self, permission: Permission) -> bool {
+        let by_name = self.permissions.as_ref().is_some_and(|listed| listed.contains(&permission));
+        let confined = self.tool_servers.is_some() || self.loadouts.is_some() || self.addresses.is_some();
+        by_name || (!confined && self.permits(permission))
+    }
+
     /// May the tools of this server be called?
     pub fn reaches_server(&self, id: ToolServerId) -> bool {
         self.tool_servers.as_ref().is_none_or(|listed| listed.contains(&id))
@@ -86,7 +94,13 @@ impl Narrowing {
             (Some(_), None) => false,
             (Some(ranges), Some(inner)) => inner.iter().all(|inner| within_ranges(inner, ranges)),
         };
-        subset(self.permissions.as_ref(), other.permissions.as_ref())
+        // What is listed by name can be more than what wasn't listed at all.
+        let people = Permission::ALL
+            .iter()
+            .filter(|permission| permission.is_on_people())
+            .all(|permission| self.permits_on_people(*permission) || !other.permits_on_people(*permission));
+        people
+            && subset(self.permissions.as_ref(), other.permissions.as_ref())
             && subset(self.tool_servers.as_ref(), other.tool_servers.as_ref())
             && subset(self.loadouts.as_ref(), other.loadouts.as_ref())
             && addresses
@@ -141,6 +155,26 @@ mod tests {
     }
 
     #[test]
+    fn who_is_confined_in_any_way_touches_people_only_by_name() {
+        let invite = Permission::CreateInvitations;
+        assert!(Narrowing::default().permits_on_people(invite));
+        assert!(
+            to(&[invite]).permits_on_people(invite) && !to(&[invite]).permits_on_people(Permission::Leave)
+        );
+        for confined in [
+            Narrowing { tool_servers: Some([id(1)].into()), ..Narrowing::default() },
+            Narrowing { loadouts: Some([id(1)].into()), ..Narrowing::default() },
+            from(&["0.0.0.0/0", "::/0"]),
+        ] {
+            assert!(confined.permits(invite) && !confined.permits_on_people(invite), "{confined:?}");
+            let by_name = Narrowing { permissions: Some([invite].into()), ..confined };
+            assert!(
+                by_name.permits_on_people(invite) && !by_name.permits_on_people(Permission::WriteMembers)
+            );
+        }
+    }
+
+    #[test]
     fn addresses_are_those_in_a_range_of_either_family() {
         let narrowed = from(&["10.1.0.0/16", "2001:db8::/32"]);
         for (address, allowed) in [
@@ -166,6 +200,17 @@ mod tests {
         assert!(!wide.covers(&Narrowing { addresses: None, ..narrow }));
         assert!(!from(&["10.1.0.0/16"]).covers(&from(&["10.0.0.0/8"])));
         assert!(!to(&[Permission::CallTools]).covers(&to(&[Permission::ReadAudit])));
+    }
+
+    #[test]
+    fn who_is_confined_covers_nobody_who_touches_people_by_name() {
+        let confined = Narrowing { loadouts: Some([id(1)].into()), ..Narrowing::default() };
+        let with = |permission| Narrowing { permissions: Some([permission].into()), ..confined.clone() };
+        for permission in Permission::ALL {
+            assert_eq!(confined.covers(&with(*permission)), !permission.is_on_people(), "{permission:?}");
+            assert!(with(*permission).covers(&with(*permission)) && !with(*permission).covers(&confined));
+        }
+        assert!(confined.covers(&confined));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! An operator's credential: the right to look after the instance, and nothing inside a workspace. The
-//! last one in force can't be revoked: nobody could make another.
+//! An operator's credential: the right to look after the instance, and nothing inside a workspace. One that
+//! no other outlasts can't be revoked: nobody could make another, at once or once the others have expired.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
@@ -61,7 +61,7 @@ pub enum OperatorCommand {
     },
     /// End it.
     Revoke {
-        /// Is another one in force?
+        /// Does another one outlast it ([`Operator::outlasts`])?
         others: bool,
     },
 }
@@ -113,7 +113,7 @@ pub enum OperatorError {
     #[error("the grace period must be at most 7 days")]
     GraceTooLong,
     /// Nobody could make another.
-    #[error("the last operator credential in force cannot be revoked")]
+    #[error("the last operator credential in force cannot be revoked, nor one that outlasts all others")]
     LastOne,
 }
 
@@ -124,6 +124,13 @@ impl Operator {
     /// Is the credential in force at this moment?
     pub fn lives(&self, at: DateTime<Utc>) -> bool {
         matches!(self, Self::Active(credential) if credential.grant.expires_at.is_none_or(|end| at < end))
+    }
+
+    /// Is the credential in force at this moment, and for at least as long as the other was to be?
+    pub fn outlasts(&self, other: &Self, at: DateTime<Utc>) -> bool {
+        let ends = |operator: &Self| operator.grant().and_then(|grant| grant.expires_at);
+        let lasts = ends(self).is_none_or(|own| ends(other).is_some_and(|end| end <= own));
+        self.lives(at) && lasts
     }
 
     /// What it was made as, also after it ended.
@@ -354,6 +361,23 @@ mod tests {
         assert!(Operator::Active(active(Some(hours(1)))).lives(noon()));
         assert!(!Operator::Active(active(Some(noon()))).lives(noon()));
         assert!(!Operator::Revoked(active(None)).lives(noon()));
+    }
+
+    #[test]
+    fn credential_outlasts_what_ends_with_it_or_before() {
+        let until = |end| Operator::Active(active(end));
+        for (one, other, outlasts) in [
+            (None, None, true),
+            (None, Some(hours(9)), true),
+            (Some(hours(9)), None, false),
+            (Some(hours(9)), Some(hours(9)), true),
+            (Some(hours(8)), Some(hours(9)), false),
+            (Some(hours(1)), Some(noon()), true),
+            (Some(noon()), Some(noon()), false),
+        ] {
+            assert_eq!(until(one).outlasts(&until(other), noon()), outlasts, "{one:?} {other:?}");
+        }
+        assert!(!Operator::Revoked(active(None)).outlasts(&until(Some(hours(1))), noon()));
     }
 
     #[test]

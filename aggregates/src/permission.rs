@@ -86,6 +86,20 @@ permissions! {
     ErasePeople = "people:erase"
 }
 
+impl Permission {
+    /// Is it, or can it be, about people and other people's keys?
+    pub const fn is_on_people(self) -> bool {
+        matches!(
+            self,
+            Self::WriteMembers
+                | Self::Leave
+                | Self::CreateInvitations
+                | Self::RevokeApiKeys
+                | Self::ResetApiKeys
+        )
+    }
+}
+
 /// No such permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no permission")]

@@ -336,9 +336,8 @@ impl Fact for WorkspaceEvent {
     fn narrows(&self) -> bool {
         match self {
             Self::Created { .. } | Self::Renamed { .. } | Self::MemberAdded { .. } => false,
-            // Who becomes an owner is out of the admins' reach from then on.
-            Self::MemberRoleChanged { from, to, .. } => !to.covers(*from) || *to == Role::Owner,
-            Self::MemberRemoved { .. } | Self::ApiKeysRevoked { .. } => true,
+            // Who becomes more is out of others' reach, and keys that carried all of their role no longer do.
+            Self::MemberRoleChanged { .. } | Self::MemberRemoved { .. } | Self::ApiKeysRevoked { .. } => true,
         }
     }
 

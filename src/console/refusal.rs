@@ -109,13 +109,13 @@ pub(super) async fn for_whoever_asks(
     })
 }
 
-/// The page for whoever asks; none where they aren't to be looked up, or can't be.
+/// The page for whoever asks; none where they can't be looked up, or aren't to be, because they ask too much.
 async fn theirs(request: &HttpRequest, problem: &Problem) -> Option<HttpResponse> {
-    if problem.status_code() == StatusCode::TOO_MANY_REQUESTS {
-        return None;
-    }
-    let app = request.app_data::<Data<App>>()?;
-    let visitor = Visitor::of(request, app).await.ok()?;
+    let visitor = if problem.status_code() == StatusCode::TOO_MANY_REQUESTS {
+        Visitor::known(request)?
+    } else {
+        Visitor::of(request, request.app_data::<Data<App>>()?).await.ok()?
+    };
     let mut frame = Frame::new(problem.title.clone(), &visitor);
     if *request.method() == Method::POST {
         frame = frame.standing_for(instead_of(request.path()));

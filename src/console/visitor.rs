@@ -61,8 +61,7 @@ impl Visitor {
     /// # Errors
     /// When that can't be found out for now, or they ask too much.
     pub(super) async fn of(request: &HttpRequest, app: &App) -> Result<Self, Problem> {
-        let known = request.extensions().get::<Self>().cloned();
-        if let Some(known) = known {
+        if let Some(known) = Self::known(request) {
             return Ok(known);
         }
         let visitor = Self::find(request, app).await?;
@@ -72,6 +71,11 @@ impl Visitor {
         }
         request.extensions_mut().insert(visitor.clone());
         Ok(visitor)
+    }
+
+    /// Who sent this request, if that was found out already.
+    pub(super) fn known(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get::<Self>().cloned()
     }
 
     async fn find(request: &HttpRequest, app: &App) -> Result<Self, Problem> {

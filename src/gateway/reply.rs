@@ -115,6 +115,10 @@ fn denied(id: &Id, tool: &str, denial: Denial, position: Option<Position>) -> Re
         | Denial::SecretReplaced
         | Denial::SecretExpired
         | Denial::KeyReset
+        | Denial::FormerSecret
+        | Denial::NotCovered
+        | Denial::OwnKey
+        | Denial::AnotherOperators
         | Denial::AddressRefused
         | Denial::RoleTooLow
         | Denial::OutsideNarrowing

@@ -132,7 +132,8 @@ fn pointers(row: &ApiKeyRow) -> [Option<&Sealed>; 2] {
     [row.device_label.as_ref(), row.revoked_because.as_ref()]
 }
 
-/// Makes an API key for the caller. No key carries more than the one that made it.
+/// Makes an API key for the caller. No key carries more than the one that made it. It takes the newest secret of that
+/// key.
 #[utoipa::path(tag = "api keys", operation_id = "create_api_key", request_body = NewApiKey,
     responses((status = CREATED, body = Written<ApiKeyCreated>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys")]

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, delete, get, patch};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tollbook_aggregates::access::{Operation, Standing, World as _};
+use tollbook_aggregates::access::{self, Operation, Standing, World as _};
 use tollbook_aggregates::{UserId, Workspace, WorkspaceCommand, WorkspaceId};
 use tollbook_journal::INSTANCE;
 use tollbook_projections::{Members, Order, Projection as _, Sealed, Users};
@@ -125,7 +125,7 @@ async fn change_role(
 }
 
 /// Removes a member, and ends their keys, sessions and links in this workspace at once; they don't come back with
-/// them. With one's own id: leaves. The last owner can't.
+/// them. With one's own id: leaves, by a key that carries all of one's role. The last owner can't.
 #[utoipa::path(tag = "members", operation_id = "remove_member",
     responses((status = OK, body = Written<MemberRemoved>), WriteRefusals))]
 #[delete("/v1/workspaces/{workspace_id}/members/{user_id}")]
@@ -139,7 +139,12 @@ async fn remove(
         let answer = json!({ "user_id": user_id, "status": "removed" });
         Ok(Plan { drafts: vec![draft], answer, secret: None })
     };
-    let operation = Operation::RemoveMember(user_id);
+    // The law sees the same in both; what is refused is called as it is meant.
+    let home = app.authority.look(|live| access::home(live, caller.0, app.clock.now()));
+    let operation = match home {
+        Ok(Some((_, Standing::Member { user_id: own, .. }))) if own == user_id => Operation::Leave,
+        _ => Operation::RemoveMember(user_id),
+    };
     let done = app.commands.execute(caller.0, Some(workspace), operation, None, plan).await?;
     Ok(written(StatusCode::OK, done))
 }

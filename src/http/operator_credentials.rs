@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tollbook_aggregates::access::{Operation, Standing, World as _};
+use tollbook_aggregates::access::{self, Denial, Operation, Standing, World as _};
 use tollbook_aggregates::{Operator, OperatorCommand, OperatorGrant, OperatorId, Private};
 use tollbook_journal::{Expected, INSTANCE};
 use tollbook_projections::{OperatorCredentialRow, OperatorCredentials, Order};
@@ -41,7 +41,7 @@ struct NewOperatorCredential {
     /// Whose or what for: 1 to 100 characters, no control characters.
     #[schema(min_length = 1, max_length = 100)]
     label: String,
-    /// The first moment at which it is no longer valid; never, when absent.
+    /// The first moment at which it is no longer valid; when the caller's own ends, when absent.
     expires_at: Option<Time>,
 }
 
@@ -134,7 +134,7 @@ fn mint(app: &App) -> Result<Credential, Problem> {
     Credential::mint(Kind::Operator, app.random.as_ref()).map_err(|_| Problem::internal())
 }
 
-/// Makes another operator's credential.
+/// Makes another operator's credential. None lasts longer than the one that makes it.
 #[utoipa::path(tag = "operator", operation_id = "create_operator_credential",
     request_body = NewOperatorCredential,
     responses((status = CREATED, body = Written<OperatorCredentialCreated>), WriteRefusals))]
@@ -145,8 +145,12 @@ async fn create(
     body: Body<NewOperatorCredential>,
 ) -> Result<HttpResponse, Problem> {
     let (id, key): (OperatorId, _) = (Clock::fresh_id(), mint(&app)?);
-    let plan = |_: &Live, _: Standing, at: DateTime<Utc>| {
-        let expires_at = body.expires_at.map(|end| end.0.trunc_subsecs(6));
+    let plan = |live: &Live, _: Standing, at: DateTime<Utc>| {
+        let own_end = access::bounds(live, caller.0).expires_at;
+        let expires_at = body.expires_at.map(|end| end.0.trunc_subsecs(6)).or(own_end);
+        if !access::may_make_operator(live, caller.0, expires_at) {
+            return Err(Problem::denied(Denial::NotCovered, ""));
+        }
         let grant = OperatorGrant { verifier: key.verifier(&app.pepper), expires_at };
         let label = Private::from(body.label.as_str());
         let events = Operator::default().decide(OperatorCommand::Create { grant, label, at })?;
@@ -188,7 +192,8 @@ async fn list(
     Ok(Json(page.map(|row| CredentialView::of(&row, &texts, last_used.get(&row.id.0).copied(), at))))
 }
 
-/// Gives an operator's credential another secret. For a while, both work.
+/// Gives the caller's own credential another secret. For a while, both work. It takes the newest secret; another
+/// operator's credential is revoked, and a new one made.
 #[utoipa::path(tag = "operator", operation_id = "rotate_operator_credential", request_body = Rotating,
     responses((status = OK, body = Written<OperatorCredentialRotated>), WriteRefusals))]
 #[post("/v1/operator/credentials/{operator_id}/rotate")]
@@ -207,13 +212,13 @@ async fn rotate(
         let answer = rotated(id.0, &key, former_until);
         Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
     };
-    let operation = Operation::ManageOperators;
+    let operation = Operation::RotateOperator(id);
     let done = app.commands.execute(caller.0, None, operation, body.repeatable.as_ref(), plan).await?;
     Ok(written(StatusCode::OK, done))
 }
 
-/// Ends an operator's credential for good, at once and everywhere. Twice is harmless. The last one that is in
-/// force can't be revoked.
+/// Ends an operator's credential for good, at once and everywhere. Twice is harmless. One that no other in force
+/// outlasts can't be revoked: nobody could make another.
 #[utoipa::path(tag = "operator", operation_id = "revoke_operator_credential", request_body = Nothing,
     responses((status = OK, body = Written<Revoked>), WriteRefusals))]
 #[post("/v1/operator/credentials/{operator_id}/revoke")]
@@ -224,7 +229,8 @@ async fn revoke(
     body: Body<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let plan = |live: &Live, _: Standing, at: DateTime<Utc>| {
-        let others = live.operators().any(|(other, operator)| other != id && operator.lives(at));
+        let outlasts = |operator: &Operator| operator.outlasts(live.operator(id), at);
+        let others = live.operators().any(|(other, operator)| other != id && outlasts(operator));
         let events = live.operator(id).decide(OperatorCommand::Revoke { others })?;
         let draft = Draft::new::<Operator>(INSTANCE, id.0, live.expect_operator(id), &events)?;
         Ok(Plan { drafts: vec![draft], answer: json!({ "id": id, "status": "revoked" }), secret: None })

@@ -55,6 +55,15 @@ pub(super) fn scope(scope: &str) -> Remediation {
     )
 }
 
+/// A one-time link is for somebody who isn't signed in.
+pub(super) fn sign_in_first() -> Remediation {
+    Remediation {
+        action: "Sign in in this browser, and open the link again: it stays good for as long as it was. Whoever runs this Tollbook makes you a link to sign in with, on its machine:".to_owned(),
+        command: Some("tollbook user link NAME".to_owned()),
+        url: Some("/sign-in".to_owned()),
+    }
+}
+
 /// A session has ended, or a tool of it can't be called.
 pub(super) fn denied(denial: Denial) -> Remediation {
     match denial {
@@ -96,8 +105,22 @@ pub(super) fn denied(denial: Denial) -> Remediation {
             "It was rotated, or reset and its link redeemed: sign in with its newer secret, which whoever did that was shown. If that is lost, make a new key with another one of yours, or ask an admin of the workspace to reset this one; an operator's, another operator.",
             SIGN_IN,
         ),
+        Denial::FormerSecret => with_command(
+            "This secret was replaced; use the newer one, which whoever rotated it was shown. If that is lost, ask an admin of the workspace to reset the key; for an operator's credential, another operator to make a new one.",
+            SIGN_IN,
+        ),
+        Denial::NotCovered => with_command(
+            "Do it with a credential that carries as much, is as wide, and lasts as long. A key can always be rotated with itself.",
+            SIGN_IN,
+        ),
+        Denial::OwnKey => {
+            in_words("Rotate it instead, which shows the new secret at once; or reset it with another key.")
+        }
+        Denial::AnotherOperators => {
+            in_words("Whose it is rotates it. If they have lost it, revoke it and make a new one for them.")
+        }
         Denial::KeyReset => with_command(
-            "Ask the admin who reset it for the link, which shows the new secret once; it is good for 15 minutes, and they can make another. Then sign in with that secret.",
+            "Ask the admin who reset it for the link, sign in in a browser and open it there: it shows the new secret once. It is good for 15 minutes, and they can make another. Then sign in with that secret.",
             SIGN_IN,
         ),
         Denial::CredentialExpired => with_command(

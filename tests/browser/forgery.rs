@@ -47,7 +47,8 @@ async fn browsers_are_shown_pages_and_programs_problems() {
     let ask = async |path: &str, accept: &str| {
         answer(house.request(Method::GET, path).header("accept", accept)).await
     };
-    for path in ["/nowhere", "/otl/short", "/assets/console-0.css"] {
+    // The last are an address that takes forms only, and one that has no id where one should stand.
+    for path in ["/nowhere", "/otl/short", "/assets/console-0.css", "/sign-out", "/workspaces/x/keys/new"] {
         let page = ask(path, "text/html,*/*;q=0.8").await;
         assert_eq!(page.status, 404);
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");

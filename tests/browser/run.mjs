@@ -79,6 +79,11 @@ async function check(page) {
   await page.setViewportSize({ width: 360, height: 740 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   if (wide > 0) tripping.push(`${wide} px too wide at 360`);
+  // What a thumb has to hit (WCAG 2.2, success criterion 2.5.5).
+  const small = await page.evaluate(() => [...document.querySelectorAll("button, .button, summary, nav a, select, input[type=text]")]
+    .filter((element) => element.checkVisibility() && element.getBoundingClientRect().height < 44)
+    .map((element) => `${element.textContent.trim() || element.name}: ${element.getBoundingClientRect().height} px`));
+  tripping.push(...small);
   await page.setViewportSize(before);
   assert.deepEqual(tripping, [], page.url());
 }

@@ -180,11 +180,11 @@ fn operators_look_after_their_own_credentials() {
     assert!(key.starts_with("tbk_opr_"));
     let listed = machine.run(&["operator", "credential", "list", "--json"]).json();
     assert_eq!(all(&listed, "label"), ["first key", "night shift"]);
-    let rotated =
-        machine.run(&["operator", "credential", "rotate", "night shift", "--grace", "0", "--json"]).json();
-    assert_ne!(rotated["key"], made["key"]);
+    let rotate = ["operator", "credential", "rotate", "night shift", "--grace", "0", "--json"];
+    assert!(machine.run(&rotate).fails(4).contains("another operator's"));
     let first = machine.get("TOLLBOOK_OPERATOR_KEY").to_owned();
     machine.set("TOLLBOOK_OPERATOR_KEY", key);
+    assert_ne!(machine.run(&rotate).json()["key"], made["key"]);
     machine.run(&["operator", "credential", "list"]).fails(3);
     machine.set("TOLLBOOK_OPERATOR_KEY", &first);
     machine.run(&["operator", "credential", "revoke", "night shift"]).ok();

@@ -4,6 +4,7 @@ mod api_keys;
 mod asking;
 mod audit;
 mod authorize;
+mod confinement;
 mod foreign_ids;
 pub mod given;
 mod last_used;

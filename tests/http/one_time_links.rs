@@ -110,6 +110,13 @@ async fn reset_key_is_minted_anew_by_its_holder_alone_and_its_sessions_go_on(hou
     refused(&look(&mut olivia, &link).await, 403, "link.another_person");
     olivia.open(path).await;
     refused(&redeem(&mut olivia, &link).await, 403, "link.another_person");
+    // Somebody who isn't signed in, such as the admin who has the link. They are told how; it stays good.
+    let mut stranger = visitor(&house);
+    let told = look(&mut stranger, &link).await;
+    refused(&told, 403, "link.sign_in_first");
+    assert!(told.html.contains("tollbook user link NAME") && told.html.contains("href=\"/sign-in\""));
+    stranger.open(path).await;
+    refused(&redeem(&mut stranger, &link).await, 403, "link.sign_in_first");
     assert!(!may_call(&house, &session).await, "nothing was used up, and nothing minted");
 
     let mut holder = signed_in(&house, &mia.user_id.to_string()).await;

@@ -67,7 +67,8 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("roll_back_projection", "------+"),
     ("create_operator_credential", "------+"),
     ("list_operator_credentials", "------+"),
-    ("rotate_operator_credential", "------+"),
+    // Another operator's: its secret is nobody else's business.
+    ("rotate_operator_credential", "-------"),
     ("revoke_operator_credential", "------+"),
     ("erase_person", "------+"),
 ];

@@ -78,8 +78,9 @@ pub fn redeem_link(
     };
     let maker_ends = maker_may(world, grant, at)?;
     let leads_until = leads_somewhere(world, link_id, &grant.purpose, at)?;
-    let person = person(world, &grant.purpose, sign_in, at)?;
-    let ends = [maker_ends, leads_until].into_iter().flatten().fold(grant.expires_at, DateTime::min);
+    let (person, sign_in_ends) = person(world, &grant.purpose, sign_in, at)?;
+    let ends =
+        [maker_ends, leads_until, sign_in_ends].into_iter().flatten().fold(grant.expires_at, DateTime::min);
     Ok(Redeemable { grant, person, not_after: ends })
 }
 
@@ -99,7 +100,9 @@ fn maker_may(
             };
         }
         LinkPurpose::Invitation { role, .. } => Operation::Invite(role),
-        LinkPurpose::KeyReset { user_id, .. } => Operation::ResetApiKey(user_id),
+        LinkPurpose::KeyReset { user_id: holder, api_key_id: key, .. } => {
+            Operation::ResetApiKey { holder, key }
+        }
     };
     let Some(workspace_id) = grant.purpose.workspace_id() else { return Err(LinkRefused::Pointless) };
     let maker = match grant.made_by {
@@ -149,22 +152,28 @@ fn leads_somewhere(
     }
 }
 
-/// Who it is that redeems it. An invitation never signs in somebody who is known already: a workspace's
-/// admin would else be anybody who can be invited.
+/// Who it is that redeems it, and until when they are signed in, if they are.
+///
+/// Only the host's own link signs somebody in. An invitation never signs in who is known already: a workspace's
+/// admin would else be anybody who can be invited. And a key's next secret is for its holder: whoever resets a key
+/// would else hold it.
 fn person(
     world: &impl World,
     purpose: &LinkPurpose,
     sign_in: Option<SignInId>,
     at: DateTime<Utc>,
-) -> Result<Option<UserId>, LinkRefused> {
+) -> Result<(Option<UserId>, Option<DateTime<Utc>>), LinkRefused> {
     let signed_in = match sign_in {
-        Some(id) => Some(signed_in(world, id, at).map_err(|_| LinkRefused::SignInFirst)?.user_id),
+        Some(id) => Some(signed_in(world, id, at).map_err(|_| LinkRefused::SignInFirst)?),
         None => None,
     };
+    let ends = signed_in.map(|grant| grant.expires_at);
     match (purpose, purpose.user_id(), signed_in) {
-        (_, Some(user), Some(signed_in)) if user != signed_in => Err(LinkRefused::AnotherPerson),
-        (LinkPurpose::Invitation { .. }, Some(_), None) => Err(LinkRefused::SignInFirst),
-        (_, Some(user), _) => Ok(Some(user)),
-        (_, None, signed_in) => Ok(signed_in),
+        (_, Some(user), Some(signed_in)) if user != signed_in.user_id => Err(LinkRefused::AnotherPerson),
+        (LinkPurpose::Invitation { .. } | LinkPurpose::KeyReset { .. }, Some(_), None) => {
+            Err(LinkRefused::SignInFirst)
+        }
+        (_, Some(user), _) => Ok((Some(user), ends)),
+        (_, None, signed_in) => Ok((signed_in.map(|grant| grant.user_id), ends)),
     }
 }

@@ -1,6 +1,6 @@
 //! What can be asked for, apart from tool calls; and the matrix.
 
-use crate::{Permission, Role, UserId};
+use crate::{ApiKeyId, OperatorId, Permission, Role, UserId};
 
 /// What can be asked for, apart from tool calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,10 @@ pub enum Operation {
         /// What.
         to: Role,
     },
-    /// Remove this member. Everybody may remove themselves.
+    /// Remove this member. Who removes themselves leaves.
     RemoveMember(UserId),
+    /// Leave.
+    Leave,
     /// Invite somebody as this.
     Invite(Role),
     /// See invitations.
@@ -50,14 +52,26 @@ pub enum Operation {
     ReadApiKey(UserId),
     /// See everybody's API keys.
     ReadAllApiKeys,
-    /// Revoke an API key of this user, or all of them.
+    /// Revoke an API key of this user.
     RevokeApiKey(UserId),
+    /// Revoke all API keys of this user, or all with a label.
+    RevokeApiKeysOf(UserId),
     /// Revoke everybody's API keys.
     RevokeAllApiKeys,
-    /// Give an API key of this user another secret, and see it.
-    RotateApiKey(UserId),
-    /// End the secrets of an API key of this member, and make the link that mints the next.
-    ResetApiKey(UserId),
+    /// Give an API key another secret, and see it.
+    RotateApiKey {
+        /// Whose.
+        holder: UserId,
+        /// Which.
+        key: ApiKeyId,
+    },
+    /// End the secrets of an API key, and make the link by which its holder mints the next.
+    ResetApiKey {
+        /// Whose.
+        holder: UserId,
+        /// Which.
+        key: ApiKeyId,
+    },
     /// Search and export the audit log.
     ReadAudit,
     /// See this person's sign-ins.
@@ -66,8 +80,10 @@ pub enum Operation {
     EndSignIn(UserId),
     /// See projections and the instance's health, and rebuild.
     OperateInstance,
-    /// Make, see, rotate and revoke operator credentials.
+    /// Make, see and revoke operator credentials.
     ManageOperators,
+    /// Give this operator credential another secret, and see it.
+    RotateOperator(OperatorId),
     /// Erase a person.
     ErasePerson,
 }
@@ -81,6 +97,7 @@ impl Operation {
             Self::ChangeWorkspace => Permission::WriteWorkspace,
             Self::ReadMembers => Permission::ReadMembers,
             Self::ChangeRole { .. } | Self::RemoveMember(_) => Permission::WriteMembers,
+            Self::Leave => Permission::Leave,
             Self::Invite(_) => Permission::CreateInvitations,
             Self::ReadInvitations => Permission::ReadInvitations,
             Self::RevokeInvitation => Permission::RevokeInvitations,
@@ -93,14 +110,16 @@ impl Operation {
             Self::RevokeSession(_) => Permission::RevokeSessions,
             Self::CreateApiKey => Permission::CreateApiKeys,
             Self::ReadApiKey(_) | Self::ReadAllApiKeys => Permission::ReadApiKeys,
-            Self::RevokeApiKey(_) | Self::RevokeAllApiKeys => Permission::RevokeApiKeys,
-            Self::RotateApiKey(_) => Permission::RotateApiKeys,
-            Self::ResetApiKey(_) => Permission::ResetApiKeys,
+            Self::RevokeApiKey(_) | Self::RevokeApiKeysOf(_) | Self::RevokeAllApiKeys => {
+                Permission::RevokeApiKeys
+            }
+            Self::RotateApiKey { .. } => Permission::RotateApiKeys,
+            Self::ResetApiKey { .. } => Permission::ResetApiKeys,
             Self::ReadAudit => Permission::ReadAudit,
             Self::ReadSignIns(_) => Permission::ReadSignIns,
             Self::EndSignIn(_) => Permission::EndSignIns,
             Self::OperateInstance => Permission::OperateInstance,
-            Self::ManageOperators => Permission::WriteOperators,
+            Self::ManageOperators | Self::RotateOperator(_) => Permission::WriteOperators,
             Self::ErasePerson => Permission::ErasePeople,
         }
     }
@@ -114,7 +133,11 @@ impl Operation {
     pub(super) const fn is_operators(self) -> bool {
         matches!(
             self,
-            Self::CreateWorkspace | Self::OperateInstance | Self::ManageOperators | Self::ErasePerson
+            Self::CreateWorkspace
+                | Self::OperateInstance
+                | Self::ManageOperators
+                | Self::RotateOperator(_)
+                | Self::ErasePerson
         )
     }
 
@@ -125,10 +148,15 @@ impl Operation {
             Self::CreateWorkspace
             | Self::OperateInstance
             | Self::ManageOperators
+            | Self::RotateOperator(_)
             | Self::ErasePerson
             | Self::ReadSignIns(_)
             | Self::EndSignIn(_) => false,
-            Self::ReadWorkspace | Self::ReadMembers | Self::ReadToolServers | Self::ReadLoadouts => true,
+            Self::ReadWorkspace
+            | Self::ReadMembers
+            | Self::Leave
+            | Self::ReadToolServers
+            | Self::ReadLoadouts => true,
             Self::ChangeWorkspace
             | Self::ManageToolServers
             | Self::ManageLoadouts
@@ -141,21 +169,48 @@ impl Operation {
             Self::ReadSession(owner) | Self::ReadApiKey(owner) => {
                 user == owner || matches!(role, Auditor | Admin | Owner)
             }
-            Self::RevokeSession(owner) | Self::RevokeApiKey(owner) => {
+            Self::RevokeSession(owner) | Self::RevokeApiKey(owner) | Self::RevokeApiKeysOf(owner) => {
                 user == owner || matches!(role, Admin | Owner)
             }
             // Shows the secret: it is nobody else's business.
-            Self::RotateApiKey(owner) => user == owner,
+            Self::RotateApiKey { holder, .. } => user == holder,
             Self::RemoveMember(member) => user == member || matches!(role, Admin | Owner),
-            Self::ChangeRole { .. } | Self::Invite(_) | Self::ResetApiKey(_) => matches!(role, Admin | Owner),
+            Self::ChangeRole { .. } | Self::Invite(_) | Self::ResetApiKey { .. } => {
+                matches!(role, Admin | Owner)
+            }
+        }
+    }
+
+    /// What it is when `user` asks for it.
+    pub(super) fn by(self, user: UserId) -> Self {
+        match self {
+            Self::RemoveMember(member) if member == user => Self::Leave,
+            _ => self,
+        }
+    }
+
+    /// Is it about people, or other people's keys, when `user` asks for it? That is no business of a key that is
+    /// confined to a part of the workspace.
+    pub(super) fn is_on_people(self, user: UserId) -> bool {
+        match self {
+            Self::RemoveMember(_)
+            | Self::Leave
+            | Self::ChangeRole { .. }
+            | Self::Invite(_)
+            | Self::ResetApiKey { .. }
+            | Self::RevokeApiKeysOf(_)
+            | Self::RevokeAllApiKeys => true,
+            Self::RevokeApiKey(owner) => owner != user,
+            _ => false,
         }
     }
 
     /// The member whose own role the caller's must cover: nobody touches those who are more.
-    pub(super) fn reaches(self, user: UserId) -> Option<UserId> {
+    pub(super) const fn reaches(self) -> Option<UserId> {
         match self {
-            Self::RemoveMember(member) => (member != user).then_some(member),
-            Self::ChangeRole { member, .. } | Self::ResetApiKey(member) => Some(member),
+            Self::RemoveMember(member)
+            | Self::ChangeRole { member, .. }
+            | Self::ResetApiKey { holder: member, .. } => Some(member),
             _ => None,
         }
     }
@@ -166,5 +221,11 @@ impl Operation {
             Self::ChangeRole { to, .. } | Self::Invite(to) => Some(to),
             _ => None,
         }
+    }
+
+    /// Does it leave behind what a secret's end doesn't end: another secret, or somebody's role?
+    pub(super) const fn outlasts_its_secret(self) -> bool {
+        let mints = matches!(self, Self::CreateApiKey | Self::RotateApiKey { .. } | Self::ResetApiKey { .. });
+        mints || self.grants().is_some()
     }
 }

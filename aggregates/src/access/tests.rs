@@ -10,6 +10,7 @@ use crate::{
     OperatorGrant, PinnedTool, Registration, Rotation, called,
 };
 
+mod covering;
 mod links;
 mod matrix;
 mod narrowed;

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use tollbook_aggregates::access::{
-    Asker, Caller, Denial, Operation, World, call_tool, home, may, may_make_key, may_renew_key, redeem_link,
-    session_lives, use_session,
+    Asker, Caller, Denial, Operation, World, call_tool, home, may, may_make_key, redeem_link, session_lives,
+    use_session,
 };
 use tollbook_aggregates::*;
 use uuid::Uuid;
@@ -108,9 +108,6 @@ impl Everything {
                 for operation in operations() {
                     let Ok(standing) = may(self, caller, place, operation, at) else { continue };
                     yes.insert(format!("{caller:?} {place:?} {operation:?}"));
-                    for key in (1..=EACH).filter(|key| may_renew_key(self, caller, standing, id(*key))) {
-                        yes.insert(format!("{caller:?} {place:?} {operation:?} renews key {key}"));
-                    }
                     for role in Role::ALL.into_iter().filter(|role| standing.may_grant(*role)) {
                         yes.insert(format!("{caller:?} {place:?} {operation:?} grants {role:?}"));
                         if operation == Operation::CreateApiKey
@@ -196,13 +193,18 @@ fn operations() -> Vec<Operation> {
         CreateApiKey,
         ReadAllApiKeys,
         RevokeAllApiKeys,
+        Leave,
         ReadAudit,
     ];
     let owned = |n| {
-        let of = [ReadSession, RevokeSession, ReadApiKey, RevokeApiKey, RotateApiKey, ResetApiKey];
-        let more = [RemoveMember(id(n)), ReadSignIns(id(n)), EndSignIn(id(n))];
+        let of = [ReadSession, RevokeSession, ReadApiKey, RevokeApiKey, RevokeApiKeysOf];
+        let more = [RemoveMember(id(n)), ReadSignIns(id(n)), EndSignIn(id(n)), RotateOperator(id(n))];
         let roles = Role::ALL.map(|to| ChangeRole { member: id(n), to });
-        of.map(|operation| operation(id(n))).into_iter().chain(more).chain(roles).collect::<Vec<_>>()
+        let holder = id(n);
+        let keys =
+            (1..=EACH).map(id).flat_map(|key| [RotateApiKey { holder, key }, ResetApiKey { holder, key }]);
+        let of = of.map(|operation| operation(holder)).into_iter();
+        of.chain(more).chain(roles).chain(keys).collect::<Vec<_>>()
     };
     plain.into_iter().chain(Role::ALL.map(Invite)).chain((1..=EACH).flat_map(owned)).collect()
 }

@@ -30,7 +30,9 @@ impl Reset {
             ])
         })?;
         if !context.output.json {
-            note("The link is shown this once. Give it to the key's holder: it works once, for them alone.");
+            note(
+                "The link is shown this once. Give it to the key's holder: it works once, for them alone, signed in in a browser.",
+            );
         }
         Ok(())
     }

@@ -30,9 +30,9 @@ enum Action {
     Create(Box<Create>),
     /// Show them, and whether they are in force.
     List,
-    /// Give one another secret, and show it this once.
+    /// Give this command's own credential another secret, and show it this once.
     Rotate {
-        /// By label or id (default: the one that this command is run with).
+        /// By label or id; no other than the one that this command is run with (default: that).
         credential: Option<String>,
         #[command(flatten)]
         grace: Grace,

@@ -155,10 +155,10 @@ async fn asking(
 /// What a key with this role is good for.
 const fn carries(role: Role) -> &'static str {
     match role {
-        Role::Owner => "Owner: everything, owners too",
-        Role::Admin => "Admin: tool servers, loadouts, members, and calling tools",
-        Role::Member => "Member: sessions of one's own, and calling tools",
-        Role::Auditor => "Auditor: reads everything, changes nothing, calls nothing",
+        Role::Owner => "Owner: everything",
+        Role::Admin => "Admin: all but what is about owners",
+        Role::Member => "Member: sessions, and calling tools",
+        Role::Auditor => "Auditor: reads, and changes nothing",
     }
 }
 

@@ -55,7 +55,8 @@ struct RevokedMany {
 }
 
 /// Ends many API keys for good, at once and everywhere, and every session that was made with them: all of a
-/// person, all of a label, or all of the workspace, as far as they were made before.
+/// person, all of a label, or all of the workspace, as far as they were made before. A key that is narrowed to tool
+/// servers, loadouts or addresses does so only where its permissions list it, too.
 #[utoipa::path(tag = "api keys", operation_id = "revoke_api_keys", request_body = RevokingMany,
     responses((status = OK, body = Written<RevokedMany>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/revoke")]
@@ -67,7 +68,7 @@ pub(super) async fn revoke_many(
 ) -> Result<HttpResponse, Problem> {
     let reason = reason(body.reason.as_deref())?;
     let user_id = body.user_id.map(UserId);
-    let operation = user_id.map_or(Operation::RevokeAllApiKeys, Operation::RevokeApiKey);
+    let operation = user_id.map_or(Operation::RevokeAllApiKeys, Operation::RevokeApiKeysOf);
     let (which, api_key_ids) = match (user_id, &body.device_label, body.all) {
         (Some(user_id), None, false) => (WhichKeys::Of(user_id), None),
         (None, None, true) => (WhichKeys::All, None),

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, post};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 use serde_json::json;
-use tollbook_aggregates::access::{self, Operation, Standing};
+use tollbook_aggregates::access::{Operation, Standing};
 use tollbook_aggregates::{ApiKey, ApiKeyCommand, ApiKeyId, LinkPurpose, WorkspaceId};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,7 +18,6 @@ use super::super::refusals::WriteRefusals;
 use super::super::time::Time;
 use super::super::words::{Nothing, Rotating, rotated};
 use super::super::written::{Written, written};
-use crate::api_keys::wider;
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
@@ -46,15 +45,16 @@ struct ApiKeyRotated {
 #[derive(Debug, Serialize, ToSchema)]
 struct ApiKeyReset {
     id: Uuid,
-    /// The link, shown this once: give it to the key's holder. Absent in the answer to a repeated request.
+    /// The link, shown this once: give it to the key's holder, who signs in and opens it. Absent in the answer to a repeated request.
     #[schema(required = false, examples("https://tollbook.example/otl/…#…"))]
     one_time_url: String,
     /// The first moment at which the link is no longer good.
     expires_at: Time,
 }
 
-/// Gives the caller's own API key another secret. It stays the same key, with its sessions; for a while, both
-/// secrets work. A key renews itself, and those that it could have made.
+/// Gives an API key of the caller's own another secret. It stays the same key, with its sessions; for a while, both
+/// secrets work. A key rotates itself, and those that it could have made: with the same rights or fewer, as narrow
+/// or narrower, and ending no later. It takes the newest secret of the key that asks.
 #[utoipa::path(tag = "api keys", operation_id = "rotate_api_key", request_body = Rotating,
     responses((status = OK, body = Written<ApiKeyRotated>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/{api_key_id}/rotate")]
@@ -66,10 +66,7 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let holder = owned::holder_of(&app, caller.0, workspace, id).await?;
     let key = Credential::mint(Kind::ApiKey, app.random.as_ref()).map_err(|_| Problem::internal())?;
-    let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
-        if !access::may_renew_key(live, caller.0, standing, id) {
-            return Err(wider());
-        }
+    let plan = |live: &Live, _: Standing, at: DateTime<Utc>| {
         let former_until = body.former_until(at);
         let command = ApiKeyCommand::Rotate { verifier: key.verifier(&app.pepper), former_until, at };
         let events = owned::api_key(live, workspace, id)?.decide(command)?;
@@ -77,14 +74,15 @@ pub(super) async fn rotate(
         let answer = rotated(id.0, &key, former_until);
         Ok(Plan { drafts: vec![draft], answer, secret: Some("key") })
     };
-    let (operation, repeatable) = (Operation::RotateApiKey(holder), body.repeatable.as_ref());
+    let (operation, repeatable) = (Operation::RotateApiKey { holder, key: id }, body.repeatable.as_ref());
     let done = app.commands.execute(caller.0, Some(workspace), operation, repeatable, plan).await?;
     Ok(written(StatusCode::OK, done))
 }
 
-/// Ends the secret of an API key at once, and answers with a link by which its holder mints the next. The link is
-/// good for 15 minutes, once, and only while whoever made it may reset the key. Until it is redeemed, neither the
-/// key nor its sessions are in force. Resetting it again makes another link, and ends the one before.
+/// Ends the secret of an API key at once, and answers with a link by which its holder, signed in, mints the next. The
+/// link is good for 15 minutes, once, and only while whoever made it may reset the key. Until it is redeemed, neither
+/// the key nor its sessions are in force. Resetting it again makes another link, and ends the one before. A key
+/// resets those that it could have made, and never itself: it takes the newest secret of the key that asks.
 #[utoipa::path(tag = "api keys", operation_id = "reset_api_key", request_body = Nothing,
     responses((status = CREATED, body = Written<ApiKeyReset>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/{api_key_id}/reset")]
@@ -95,16 +93,12 @@ pub(super) async fn reset(
     body: Body<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let holder = owned::holder_of(&app, caller.0, workspace, id).await?;
-    let (operation, repeatable) = (Operation::ResetApiKey(holder), body.repeatable.as_ref());
+    let (operation, repeatable) = (Operation::ResetApiKey { holder, key: id }, body.repeatable.as_ref());
     let link = NewLink::mint(&app)?;
     let plan = |live: &Live, standing: Standing, at: DateTime<Utc>| {
         let Standing::Member { user_id, .. } = standing else {
             return Err(Problem::insufficient_scope(operation.scope()));
         };
-        // What an admin does for others, their role decides.
-        if user_id == holder && !access::may_renew_key(live, caller.0, standing, id) {
-            return Err(wider());
-        }
         let command = ApiKeyCommand::Reset { link_id: link.id, at };
         let events = owned::api_key(live, workspace, id)?.decide(command)?;
         let draft = Draft::new::<ApiKey>(workspace.0, id.0, live.expect_api_key(id), &events)?;

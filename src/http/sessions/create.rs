@@ -95,7 +95,7 @@ pub(super) async fn create(
             loadout_id,
             loadout_version: loadout.newest().ok_or(LoadoutError::Removed)?,
             verifier: token.verifier(&app.pepper),
-            expires_at: at + lasts,
+            expires_at: access::lasts_until(live, caller.0, at + lasts),
             max_calls: body.max_calls,
             epoch: live.workspace(workspace).epoch(),
         };

@@ -1,11 +1,21 @@
-// A key that an admin reset: its person sees the next secret, once.
+// A key that an admin reset: its person, signed in, sees the next secret, once. Nobody else does.
 import assert from "node:assert/strict";
-import { forgets, heading, look, press, refusedLink, submit, textAfterGoingBack } from "./steps.mjs";
+import { forgets, heading, look, press, refusedLink, signIn, submit, textAfterGoingBack } from "./steps.mjs";
 
-export default async ({ args: { url, link, label }, visitor, check, shots }) => {
+export default async ({ args: { url, link, own, label }, visitor, check, shots }) => {
   const context = await visitor();
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });
   const page = await context.newPage();
+  await look(page, link);
+  assert.equal(await heading(page), "Sign in first");
+  const told = await page.locator("main").textContent();
+  assert.match(told, /tollbook user link NAME/);
+  assert.ok(!told.includes(label), "whose key it is isn't said");
+  await check(page);
+  await shots(page, "sign-in-first");
+  await page.getByRole("link", { name: "Open", exact: true }).click();
+  await page.waitForURL(`${url}/sign-in`);
+  await signIn(page, own);
   await look(page, link);
   assert.equal(await heading(page), "A new API key");
   assert.ok((await page.locator("main").textContent()).includes(label));
@@ -23,11 +33,10 @@ export default async ({ args: { url, link, label }, visitor, check, shots }) => 
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
   await forgets(page, key);
 
-  // Away and back, or in another browser: it isn't there any more.
+  // Away and back, or with the link again: it isn't there any more.
   await page.goto(`${url}/nowhere`);
   assert.ok(!(await textAfterGoingBack(page)).includes(key));
-  const again = await (await visitor()).newPage();
-  await look(again, link);
-  await refusedLink(again);
+  await look(page, link);
+  await refusedLink(page);
   return { key };
 };

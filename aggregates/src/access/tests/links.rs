@@ -40,7 +40,6 @@ fn redeem(small: &Small, sign_in: Option<u128>) -> Result<Option<UserId>, LinkRe
 
 #[test]
 fn holder_of_a_link_redeems_it_as_the_person_that_it_is_for() {
-    assert_eq!(redeem(&house(reset(), by_ada()), None), Ok(Some(id(BOB))));
     assert_eq!(redeem(&house(reset(), by_ada()), Some(2)), Ok(Some(id(BOB))));
     let sign_in = LinkPurpose::SignIn { user_id: id(BOB) };
     assert_eq!(redeem(&house(sign_in, LinkMaker::Host), None), Ok(Some(id(BOB))));
@@ -68,6 +67,44 @@ fn invitation_signs_in_nobody_who_is_known() {
 }
 
 #[test]
+fn keys_next_secret_is_for_its_holder_alone_whoever_made_the_link() {
+    for made_by in [by_ada(), LinkMaker::User(id(ADA)), LinkMaker::Host] {
+        let mut small = house(reset(), made_by);
+        assert_eq!(redeem(&small, None), Err(LinkRefused::SignInFirst));
+        small.sign_ins.insert(id(3), sign_in(ADA));
+        assert_eq!(redeem(&small, Some(3)), Err(LinkRefused::AnotherPerson), "whoever made it, too");
+        assert_eq!(redeem(&small, Some(2)), Ok(Some(id(BOB))));
+    }
+}
+
+#[test]
+fn link_ends_with_the_sign_in_by_which_it_is_redeemed() {
+    let mut small = house(reset(), by_ada());
+    let end = noon() + chrono::TimeDelta::minutes(5);
+    let SignIn::Open(grant) = sign_in(BOB) else { unreachable!() };
+    small.sign_ins.insert(id(2), SignIn::Open(SignInGrant { expires_at: end, ..grant }));
+    assert_eq!(redeem_link(&small, id(RESET), Some(id(2)), noon()).unwrap().not_after(), end);
+    assert_eq!(redeem_link(&small, id(RESET), Some(id(2)), end).unwrap_err(), LinkRefused::SignInFirst);
+}
+
+#[test]
+fn reset_by_a_key_that_does_not_cover_the_other_mints_nothing() {
+    let mut small = house(reset(), by_ada());
+    for narrow in [
+        key(ADA, Role::Admin, Some(hours(9))),
+        key(ADA, Role::Member, None),
+        KeyGrant { narrowing: Some(Box::new(only_resets())), ..key(ADA, Role::Owner, None) },
+    ] {
+        small.key(1, narrow);
+        assert_eq!(redeem(&small, Some(2)), Err(LinkRefused::MakerLostRight));
+    }
+}
+
+fn only_resets() -> Narrowing {
+    Narrowing { permissions: Some([Permission::ResetApiKeys].into()), ..Narrowing::default() }
+}
+
+#[test]
 fn link_is_good_until_its_end_and_once() {
     let mut small = house(reset(), by_ada());
     let late = redeem_link(&small, id(RESET), None, hours(1)).unwrap_err();
@@ -85,11 +122,11 @@ fn link_does_not_outlive_its_makers_right_to_make_it() {
     for purpose in [reset(), invitation(Role::Admin, None)] {
         for made_by in [by_ada(), LinkMaker::User(id(ADA))] {
             let mut small = house(purpose, made_by);
-            assert!(redeem(&small, None).is_ok());
+            assert!(redeem(&small, Some(2)).is_ok());
             small.members(&[(ADA, Role::Member), (BOB, Role::Member)]);
-            assert_eq!(redeem(&small, None), Err(LinkRefused::MakerLostRight));
+            assert_eq!(redeem(&small, Some(2)), Err(LinkRefused::MakerLostRight));
             small.members(&[(BOB, Role::Member)]);
-            assert_eq!(redeem(&small, None), Err(LinkRefused::MakerLostRight));
+            assert_eq!(redeem(&small, Some(2)), Err(LinkRefused::MakerLostRight));
         }
     }
 }
@@ -112,9 +149,18 @@ fn link_made_by_a_key_ends_with_the_key_and_one_by_a_person_does_not() {
         hours(1) - chrono::TimeDelta::minutes(1),
         "the key's end is the link's"
     );
-    let narrowed = Narrowing { addresses: Some(vec!["10.0.0.0/8".parse().unwrap()]), ..Narrowing::default() };
-    small.key(1, KeyGrant { narrowing: Some(Box::new(narrowed)), ..key(ADA, Role::Owner, None) });
-    assert_eq!(redeem(&small, None), Ok(None), "its maker isn't at any address now, and needn't be");
+    let mut narrowed =
+        Narrowing { addresses: Some(vec!["10.0.0.0/8".parse().unwrap()]), ..Narrowing::default() };
+    for (permissions, redeemed) in [
+        (None, Err(LinkRefused::MakerLostRight)),
+        // Its maker isn't at any address now, and needn't be.
+        (Some([Permission::CreateInvitations].into()), Ok(None)),
+    ] {
+        narrowed.permissions = permissions;
+        let narrowing = Some(Box::new(narrowed.clone()));
+        small.key(1, KeyGrant { narrowing, ..key(ADA, Role::Owner, None) });
+        assert_eq!(redeem(&small, None), redeemed, "{narrowed:?}");
+    }
 }
 
 #[test]

@@ -95,36 +95,6 @@ fn no_key_makes_one_that_is_wider_or_lasts_longer() {
 }
 
 #[test]
-fn key_renews_itself_and_what_it_could_have_made_and_nothing_wider() {
-    let mut small = narrowed(from("10.1.0.0/16"));
-    let Ok(standing) = read(&small, at_address(by_key(1), "10.1.2.3")) else { unreachable!() };
-    let renews = |small: &Small, number| may_renew_key(small, by_key(1), standing, id(number));
-    small.key(2, key(ADA, Role::Owner, None));
-    assert!(renews(&small, 1) && !renews(&small, 2) && !renews(&small, 9));
-    small.key(2, KeyGrant { narrowing: Some(Box::new(from("10.1.7.0/24"))), ..key(ADA, Role::Member, None) });
-    assert!(renews(&small, 2));
-    small.key(1, key(ADA, Role::Auditor, None));
-    let Ok(auditor) = read(&small, by_key(1)) else { unreachable!() };
-    small.key(2, key(ADA, Role::Owner, None));
-    assert!(!may_renew_key(&small, by_key(1), auditor, id(2)), "a reader's key doesn't become an owner's");
-    assert!(may_renew_key(&small, by_key(1), auditor, id(1)));
-}
-
-#[test]
-fn secret_that_was_followed_makes_nothing_that_outlasts_its_grace() {
-    let mut small = Small::new();
-    small.members(&[(ADA, Role::Owner)]);
-    let rotation = Rotation::default().followed(verifier(), Some(hours(1)));
-    small.keys.insert(id(1), ApiKey::Active(Key { grant: key(ADA, Role::Owner, None), rotation }));
-    for (secret, lasting) in [(0, false), (1, true)] {
-        let Ok(standing) = read(&small, with_secret(secret)) else { unreachable!() };
-        let makes = |ends| may_make_key(&small, with_secret(secret), standing, &key(ADA, Role::Owner, ends));
-        assert_eq!((makes(Some(hours(1))), makes(None)), (true, lasting), "{secret}");
-        assert_eq!(may_renew_key(&small, with_secret(secret), standing, id(1)), lasting, "{secret}");
-    }
-}
-
-#[test]
 fn both_secrets_work_in_the_grace_period_and_then_the_new_one() {
     let mut small = Small::new();
     let rotation = Rotation::default().followed(verifier(), Some(hours(1)));
