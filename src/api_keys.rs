@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::authority::Live;
 use crate::book::Draft;
+use crate::bounds;
 use crate::clock::Clock;
 use crate::credential::{Credential, Kind, Pepper};
 use crate::problem::Problem;
@@ -66,6 +67,7 @@ impl NewKey {
         let Standing::Member { user_id, .. } = standing else {
             return Err(Problem::insufficient_scope(Operation::CreateApiKey.scope()));
         };
+        bounds::another_key(live, wanted.workspace, user_id, at)?;
         let bounds = access::bounds(live, asker);
         let narrowing = wanted.narrowing.unwrap_or_else(|| bounds.narrowing.clone());
         let grant = KeyGrant {

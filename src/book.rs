@@ -144,6 +144,11 @@ impl Draft {
         self.events.len()
     }
 
+    /// What of each of its events is private, by field.
+    pub fn private(&self) -> impl Iterator<Item = &[(&'static str, Private)]> {
+        self.events.iter().map(|event| event.private.as_slice())
+    }
+
     /// Is there nothing to write?
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()

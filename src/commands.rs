@@ -21,6 +21,7 @@ use crate::authority::{Authority, Live};
 use crate::book::{Attribution, Draft, Scribe};
 use crate::clock::{Clock, rfc3339};
 use crate::problem::{Problem, request_id};
+use crate::reveal::reveal;
 
 /// How often a command is decided again because the state changed meanwhile.
 const TRIES: usize = 8;
@@ -62,12 +63,32 @@ pub struct Done {
     pub position: Position,
 }
 
+impl Done {
+    /// What was answered, where its last event stands by now.
+    pub fn at(position: Position, answer: Value) -> Self {
+        done(answer, position, None)
+    }
+}
+
 /// What is kept of an answer for whoever repeats the request.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     answer: Box<RawValue>,
     /// How many events the request wrote: its last one says where its answer stands.
     events: u64,
+    /// The members of it that stand sealed beside one of those events, and not here: what is erased there is gone
+    /// from here, too.
+    #[serde(default)]
+    sealed: Vec<SealedMember>,
+}
+
+/// A member of an answer that is a private field of an event.
+#[derive(Debug, Serialize, Deserialize)]
+struct SealedMember {
+    /// What both are called.
+    name: String,
+    /// Of which event: the first is 0.
+    event: u64,
 }
 
 /// A request that can be repeated: what came as `Idempotency-Key`, and what it came with.
@@ -192,7 +213,7 @@ impl Commands {
             let attribution = attribution(caller, standing, fence);
             let idempotency = match repeatable {
                 Some(repeatable) => {
-                    let kept = kept(&answer, secret, events)?;
+                    let kept = kept(&answer, secret, &drafts)?;
                     Some(self.idempotency(caller, workspace, repeatable, &kept, at).await?)
                 }
                 None => None,
@@ -229,6 +250,33 @@ impl Commands {
         &self,
         plan: impl Fn(&Live, DateTime<Utc>) -> Result<Errand<T>, Problem>,
     ) -> Result<(T, Appended), Problem> {
+        let (outcome, appended) = self.write_errand(plan).await?;
+        Ok((outcome, appended.ok_or_else(Problem::internal)?))
+    }
+
+    /// Goes on with what was permitted to `asker` and is begun: in their name, whether or not their right
+    /// still stands, which may have ended with it. Nothing, when there is nothing left to write.
+    ///
+    /// # Errors
+    /// The problem to answer with; nothing was written then.
+    pub async fn finish(
+        &self,
+        asker: impl Into<Asker>,
+        standing: Standing,
+        plan: impl Fn(&Live, DateTime<Utc>) -> Result<Vec<Draft>, Problem>,
+    ) -> Result<Option<Appended>, Problem> {
+        let attribution = attribution(asker.into().caller, standing, Position(0));
+        let errand = |live: &Live, at| {
+            let (drafts, attribution) = (plan(live, at)?, attribution.clone());
+            Ok(Errand { drafts, attribution, not_after: None, outcome: () })
+        };
+        self.write_errand(errand).await.map(|((), appended)| appended)
+    }
+
+    async fn write_errand<T>(
+        &self,
+        plan: impl Fn(&Live, DateTime<Utc>) -> Result<Errand<T>, Problem>,
+    ) -> Result<(T, Option<Appended>), Problem> {
         let mut caught_up = false;
         for _ in 0..TRIES {
             let at = self.clock.now();
@@ -242,12 +290,15 @@ impl Commands {
                 }
                 Err(problem) => return Err(problem),
             };
+            if drafts.iter().all(Draft::is_empty) {
+                return Ok((outcome, None));
+            }
             attribution.decided_at = Some(fence);
             let condition = Condition { fence: Some(fence), not_after, idempotency: None };
             match self.append(drafts, &attribution, condition).await? {
                 Ok(appended) => {
                     let _ = self.authority.catch_up(appended.last.next(), CATCH_UP).await;
-                    return Ok((outcome, appended));
+                    return Ok((outcome, Some(appended)));
                 }
                 Err(Refused::Stale { position }) => {
                     self.authority.catch_up(position.next(), CATCH_UP).await?;
@@ -324,7 +375,7 @@ impl Commands {
         repeatable: &Repeatable,
         answer: &RawValue,
     ) {
-        let kept = Kept { answer: answer.to_owned(), events: 1 };
+        let kept = Kept { answer: answer.to_owned(), events: 1, sealed: Vec::new() };
         let kept = match self.seal_answer(caller, Some(workspace), repeatable, &kept).await {
             Ok(sealed) => {
                 self.journal.complete_idempotent(&repeatable.scope(caller), &repeatable.key, sealed).await
@@ -387,13 +438,32 @@ impl Commands {
     ) -> Result<Done, Problem> {
         let Some(repeatable) = repeatable else { return Err(Problem::internal()) };
         let kept = self.open_kept(caller, workspace, repeatable, position, same_request, answer).await?;
-        let answer: Value = serde_json::from_str(kept.answer.get()).map_err(|_| Problem::internal())?;
+        let mut answer: Value = serde_json::from_str(kept.answer.get()).map_err(|_| Problem::internal())?;
+        self.fill_in(&mut answer, position, &kept.sealed).await?;
         let last = Position(position.0 + kept.events.saturating_sub(1));
         let recorded_at = match answer.get("created_at") {
             Some(_) => self.journal.event(last).await?.map(|event| event.recorded_at),
             None => None,
         };
         Ok(done(answer, last, recorded_at))
+    }
+
+    /// What stands sealed beside the events, as far as it wasn't erased.
+    async fn fill_in(
+        &self,
+        answer: &mut Value,
+        first: Position,
+        sealed: &[SealedMember],
+    ) -> Result<(), Problem> {
+        let at = |member: &SealedMember| Position(first.0 + member.event);
+        let positions: Vec<Position> = sealed.iter().map(at).collect();
+        let texts = reveal(&self.journal, &self.vault, &positions).await?;
+        for member in sealed {
+            if let Some(place) = answer.get_mut(&member.name) {
+                *place = texts.get(at(member), &member.name).into();
+            }
+        }
+        Ok(())
     }
 
     /// The answer to a call that was made before with the same key, byte for byte.
@@ -465,16 +535,28 @@ fn done(mut answer: Value, position: Position, recorded_at: Option<DateTime<Utc>
     Done { answer, position }
 }
 
-/// The answer as a repetition is given it: without the secret that was shown once.
-fn kept(answer: &Value, secret: Option<&str>, events: usize) -> Result<Kept, Problem> {
+/// The answer as a repetition is given it: without the secret that was shown once, and without what stands sealed
+/// beside the events.
+fn kept(answer: &Value, secret: Option<&str>, drafts: &[Draft]) -> Result<Kept, Problem> {
     let mut answer = answer.clone();
+    let mut sealed = Vec::new();
+    for (event, texts) in (0..).zip(drafts.iter().flat_map(Draft::private)) {
+        for (name, text) in texts {
+            let member = answer.get_mut(*name).filter(|member| member.as_str() == Some(text.reveal()));
+            if let Some(member) = member {
+                *member = Value::Null;
+                sealed.push(SealedMember { name: (*name).to_owned(), event });
+            }
+        }
+    }
     if let (Some(secret), Some(members)) = (secret, answer.as_object_mut())
         && members.remove(secret).is_some()
     {
         members.insert("secret_already_shown".to_owned(), Value::Bool(true));
     }
     let answer = to_raw_value(&answer).map_err(|_| Problem::internal())?;
-    Ok(Kept { answer, events: u64::try_from(events).unwrap_or(u64::MAX) })
+    let events = drafts.iter().map(Draft::len).sum::<usize>();
+    Ok(Kept { answer, events: u64::try_from(events).unwrap_or(u64::MAX), sealed })
 }
 
 fn attribution(caller: Caller, standing: Standing, fence: Position) -> Attribution {

@@ -14,6 +14,7 @@ pub mod app;
 pub mod authn;
 pub mod authority;
 pub mod book;
+pub mod bounds;
 pub mod calls;
 pub mod cli;
 pub mod clock;

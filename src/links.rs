@@ -28,7 +28,9 @@ use crate::credential::{Credential, Digest, Kind, Pepper};
 use crate::problem::Problem;
 
 pub use people::called;
-pub use redeem::{Browser, MintedKey, NewSignIn, Redeemed, Redeeming, SIGN_IN_LASTS, new_sign_in, redeem};
+pub use redeem::{
+    Browser, MintedKey, NewSignIn, Redeemed, Redeeming, SIGN_IN_LASTS, SIGN_INS_MAX, new_sign_in, redeem,
+};
 
 /// How long a look at a link may wait for the state to catch up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -73,7 +75,7 @@ pub async fn sign_in_link(app: &App, user_id: UserId) -> Result<MadeLink, Proble
         let purpose = LinkPurpose::SignIn { user_id };
         let expires_at = (at + purpose.lasts_at_most()).trunc_subsecs(6);
         let verifier = credential.verifier(&app.pepper);
-        let grant = LinkGrant { purpose, verifier, expires_at, made_by: LinkMaker::Host };
+        let grant = LinkGrant { purpose, verifier, expires_at, made_by: LinkMaker::Host, newcomer: None };
         let events = OneTimeLink::default().decide(LinkCommand::Create { grant, label: None, at })?;
         let draft = Draft::new::<OneTimeLink>(INSTANCE, id.0, Expected::NoStream, &events)?;
         let attribution = Attribution::system();

@@ -23,6 +23,7 @@ use crate::erasure::Undestroyed;
 use crate::last_used;
 use crate::limits::TooMany;
 use crate::redaction::scrub_text;
+use crate::reveal::RevealError;
 
 tokio::task_local! {
     /// The id of the request that the current task answers.
@@ -429,6 +430,19 @@ impl From<tollbook_vault::VaultError> for Problem {
     }
 }
 
+impl From<RevealError> for Problem {
+    fn from(error: RevealError) -> Self {
+        match error {
+            RevealError::Read(error) => error.into(),
+            RevealError::Vault(error) => error.into(),
+            RevealError::NotText => {
+                tracing::error!(%error, "a sealed text cannot be shown");
+                Self::internal()
+            }
+        }
+    }
+}
+
 impl From<tollbook_vault::StoreError> for Problem {
     fn from(error: tollbook_vault::StoreError) -> Self {
         tracing::error!(%error, "the vault's store cannot be reached");
@@ -480,9 +494,9 @@ domain_errors! {
         Exists => conflict "workspace.exists",
         Name => bad_request "workspace.name",
         AlreadyMember => conflict "member.exists",
+        Full => conflict "member.limit_reached",
         NotMember => absent "member",
         LastOwner => conflict "member.last_owner",
-        TooManyKeys => bad_request "api_key.too_many_at_once",
     }
     ToolServerError {
         Absent => absent "tool server",

@@ -4,6 +4,8 @@
 //! rotates it, with a grace period in which both secrets are good; an admin resets it, which ends the
 //! old secret at once and leaves it to whoever holds the link to mint the next.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
@@ -200,6 +202,26 @@ impl ApiKey {
         }
     }
 
+    /// Forgets what it is narrowed to: for a key that has ended for good, of which only that matters.
+    pub fn forget_narrowing(&mut self) {
+        self.narrow_to(None);
+    }
+
+    /// Keeps of what it is narrowed to only that it permits nothing: for a key whose time is over, by a clock that
+    /// may be wrong.
+    pub fn narrow_to_nothing(&mut self) {
+        if self.grant().is_some_and(|grant| grant.narrowing.is_some()) {
+            let permissions = Some(BTreeSet::new());
+            self.narrow_to(Some(Box::new(Narrowing { permissions, ..Narrowing::default() })));
+        }
+    }
+
+    fn narrow_to(&mut self, narrowing: Option<Box<Narrowing>>) {
+        if let Self::Active(key) | Self::Reset { key, .. } | Self::Revoked(key) = self {
+            key.grant.narrowing = narrowing;
+        }
+    }
+
     /// The secret of this public id, and what it is checked with. Also when it is no longer good: who
     /// holds it is told so.
     pub fn secret(&self, credential_id: &str) -> Option<(SecretNumber, &Verifier)> {
@@ -312,6 +334,9 @@ impl Aggregate for ApiKey {
             // Made once, ended once, and never back.
             (_, state) => state,
         };
+        if matches!(self, Self::Revoked(_)) {
+            self.forget_narrowing();
+        }
     }
 }
 

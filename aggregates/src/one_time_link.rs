@@ -37,6 +37,10 @@ pub struct LinkGrant {
     pub expires_at: DateTime<Utc>,
     /// Who made it.
     pub made_by: LinkMaker,
+    /// Who somebody becomes by it who isn't known yet, where it is for nobody in particular: settled when it is
+    /// made, so that what its maker calls them is sealed as being about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newcomer: Option<UserId>,
 }
 
 /// What a link leads to.
@@ -275,7 +279,7 @@ impl Fact for LinkEvent {
 
     fn person(&self, _: Uuid) -> Option<UserId> {
         match self {
-            Self::Created { grant, .. } => grant.purpose.user_id(),
+            Self::Created { grant, .. } => grant.purpose.user_id().or(grant.newcomer),
             Self::Redeemed { .. } | Self::Revoked {} => None,
         }
     }
@@ -299,7 +303,8 @@ mod tests {
     }
 
     fn grant(purpose: LinkPurpose, expires_at: DateTime<Utc>) -> LinkGrant {
-        LinkGrant { purpose, verifier: verifier(), expires_at, made_by: LinkMaker::ApiKey(id(9)) }
+        let newcomer = purpose.user_id().is_none().then(|| id(4));
+        LinkGrant { purpose, verifier: verifier(), expires_at, made_by: LinkMaker::ApiKey(id(9)), newcomer }
     }
 
     fn create(purpose: LinkPurpose, expires_at: DateTime<Utc>, label: Option<&str>) -> LinkCommand {
@@ -371,6 +376,13 @@ mod tests {
         Given::with(()).given(revoked).when(revoke.clone()).then_expect_events(vec![]);
         let used = Given::with(()).given(vec![created(), redeemed()]).when(revoke);
         used.then_expect_error(LinkError::Redeemed);
+    }
+
+    #[test]
+    fn label_is_about_whom_the_link_is_for_or_who_they_become() {
+        let about =
+            |purpose| LinkEvent::Created { grant: grant(purpose, hours(1)), label: None }.person(Uuid::nil());
+        assert_eq!((about(reset()), about(invitation())), (Some(id(2)), Some(id(4))));
     }
 
     #[test]

@@ -35,6 +35,11 @@ pub enum UserCommand {
         /// The data keys under which what is about them was sealed, by their public names.
         key_ids: Vec<Uuid>,
     },
+    /// Destroy more keys of somebody who was erased: something was written about them while they were.
+    EraseKeys {
+        /// Those that weren't named yet.
+        key_ids: Vec<Uuid>,
+    },
 }
 
 /// What happened to a user.
@@ -81,10 +86,16 @@ impl User {
                 Ok(vec![UserEvent::Registered { name: name.into_name().ok_or(UserError::Name)? }])
             }
             (Self::Registered | Self::Erased, UserCommand::Register { .. }) => Err(UserError::Exists),
-            (Self::Absent, UserCommand::Erase { .. }) => Err(UserError::Absent),
+            (Self::Absent, UserCommand::Erase { .. } | UserCommand::EraseKeys { .. }) => {
+                Err(UserError::Absent)
+            }
             (Self::Registered, UserCommand::Erase { key_ids }) => Ok(vec![UserEvent::Erased { key_ids }]),
+            (Self::Erased, UserCommand::EraseKeys { key_ids }) if !key_ids.is_empty() => {
+                Ok(vec![UserEvent::Erased { key_ids }])
+            }
             // Asked twice, done once.
-            (Self::Erased, UserCommand::Erase { .. }) => Ok(vec![]),
+            (Self::Erased, UserCommand::Erase { .. })
+            | (Self::Registered | Self::Erased, UserCommand::EraseKeys { .. }) => Ok(vec![]),
         }
     }
 }
@@ -196,6 +207,14 @@ mod tests {
         Given::with(()).given(gone.clone()).when(erase()).then_expect_events(vec![]);
         Given::with(()).given(gone).when(register("Ada")).then_expect_error(UserError::Exists);
         Given::with(()).given_no_previous_events().when(erase()).then_expect_error(UserError::Absent);
+        let more = |key_ids: Vec<u128>| UserCommand::EraseKeys {
+            key_ids: key_ids.into_iter().map(Uuid::from_u128).collect(),
+        };
+        let named = UserEvent::Erased { key_ids: vec![Uuid::from_u128(8)] };
+        let gone = vec![registered(), erased()];
+        Given::with(()).given(gone.clone()).when(more(vec![8])).then_expect_events(vec![named]);
+        Given::with(()).given(gone).when(more(vec![])).then_expect_events(vec![]);
+        Given::with(()).given(vec![registered()]).when(more(vec![8])).then_expect_events(vec![]);
         let mut user = User::default();
         for event in [erased(), registered(), erased(), registered()] {
             user.apply(event);

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,19 @@ pub enum WorkspaceCommand {
         /// Who.
         user_id: UserId,
     },
+    /// End what is left of the membership of a person who was erased: nobody is kept for being the last owner
+    /// who isn't anybody any more.
+    RemoveErased {
+        /// Whose pseudonym.
+        user_id: UserId,
+    },
+    /// Let nobody make API keys for a moment: while those of a label are found, that they can't become more.
+    PauseApiKeys {
+        /// Only this person; everybody, when absent.
+        user_id: Option<UserId>,
+        /// The first moment at which keys can be made again.
+        until: DateTime<Utc>,
+    },
     /// End API keys, and with them all that hangs on them.
     RevokeApiKeys {
         /// Which of those that there are.
@@ -124,6 +138,14 @@ pub enum WorkspaceEvent {
         /// Who.
         user_id: UserId,
     },
+    /// `workspace.api_keys_paused`: none is made until then.
+    ApiKeysPaused {
+        /// By this person; by anybody, when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<UserId>,
+        /// The first moment at which keys can be made again.
+        until: DateTime<Utc>,
+    },
     /// `workspace.api_keys_revoked`: of those that were made before.
     ApiKeysRevoked {
         /// Which.
@@ -149,20 +171,23 @@ pub enum WorkspaceError {
     /// They are in it.
     #[error("the user is a member already")]
     AlreadyMember,
+    /// See [`Workspace::MEMBERS_MAX`].
+    #[error("the workspace has 10000 members, and no room for more")]
+    Full,
     /// They are not in it.
     #[error("the user is not a member")]
     NotMember,
     /// Nobody could end it or make owners any more.
     #[error("the last owner cannot leave or step down")]
     LastOwner,
-    /// See [`Workspace::KEYS_AT_ONCE_MAX`].
-    #[error("at most 1000 API keys can be revoked at once")]
-    TooManyKeys,
 }
 
 impl Workspace {
-    /// The most keys that one event may list.
-    pub const KEYS_AT_ONCE_MAX: usize = 1_000;
+    /// The most members that there may be.
+    pub const MEMBERS_MAX: usize = 10_000;
+
+    /// The most keys that one event lists; more are told by several.
+    pub const KEYS_LISTED_MAX: usize = 1_000;
 
     /// What the person is here, if anything.
     pub fn role_of(&self, user: UserId) -> Option<Role> {
@@ -189,6 +214,11 @@ impl Workspace {
         }
     }
 
+    /// Until when this person can't make API keys, if they can't.
+    pub fn keys_paused(&self, user_id: UserId, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.ended()?.paused(user_id).filter(|until| at < *until)
+    }
+
     /// What was ended in bulk; nothing, where there is no workspace.
     pub(crate) const fn ended(&self) -> Option<&Ended> {
         match self {
@@ -204,7 +234,9 @@ impl Workspace {
 
     /// The events that `command` leads to, given what happened so far.
     pub fn decide(&self, command: WorkspaceCommand) -> Result<Vec<WorkspaceEvent>, WorkspaceError> {
-        use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename, RevokeApiKeys};
+        use WorkspaceCommand::{
+            AddMember, ChangeRole, Create, PauseApiKeys, RemoveErased, RemoveMember, Rename, RevokeApiKeys,
+        };
         match (self, command) {
             (Self::Absent, Create { name, owner }) => create(name, owner),
             (Self::Active { .. }, Create { .. }) => Err(WorkspaceError::Exists),
@@ -215,6 +247,9 @@ impl Workspace {
             (Self::Active { members, .. }, AddMember { user_id, role }) => {
                 if members.contains_key(&user_id) {
                     return Err(WorkspaceError::AlreadyMember);
+                }
+                if members.len() >= Self::MEMBERS_MAX {
+                    return Err(WorkspaceError::Full);
                 }
                 Ok(vec![WorkspaceEvent::MemberAdded { user_id, role }])
             }
@@ -233,17 +268,14 @@ impl Workspace {
                 keep_an_owner(members, user_id)?;
                 Ok(vec![WorkspaceEvent::MemberRemoved { user_id }])
             }
-            (Self::Active { .. }, RevokeApiKeys { which: WhichKeys::These(keys), .. }) if keys.is_empty() => {
-                Ok(vec![])
+            (Self::Active { members, .. }, RemoveErased { user_id }) => {
+                let left = members.contains_key(&user_id);
+                Ok(left.then_some(WorkspaceEvent::MemberRemoved { user_id }).into_iter().collect())
             }
-            (Self::Active { .. }, RevokeApiKeys { which: WhichKeys::These(keys), .. })
-                if keys.len() > Self::KEYS_AT_ONCE_MAX =>
-            {
-                Err(WorkspaceError::TooManyKeys)
+            (Self::Active { .. }, PauseApiKeys { user_id, until }) => {
+                Ok(vec![WorkspaceEvent::ApiKeysPaused { user_id, until }])
             }
-            (Self::Active { .. }, RevokeApiKeys { which, reason }) => {
-                Ok(vec![WorkspaceEvent::ApiKeysRevoked { which, reason }])
-            }
+            (Self::Active { .. }, RevokeApiKeys { which, reason }) => Ok(revoke_keys(which, reason.as_ref())),
         }
     }
 }
@@ -252,6 +284,17 @@ fn create(name: Private, owner: Option<UserId>) -> Result<Vec<WorkspaceEvent>, W
     let mut events = vec![WorkspaceEvent::Created { name: name.into_name().ok_or(WorkspaceError::Name)? }];
     events.extend(owner.map(|user_id| WorkspaceEvent::MemberAdded { user_id, role: Role::Owner }));
     Ok(events)
+}
+
+fn revoke_keys(which: WhichKeys, reason: Option<&Private>) -> Vec<WorkspaceEvent> {
+    let event = |which| WorkspaceEvent::ApiKeysRevoked { which, reason: reason.cloned() };
+    match which {
+        WhichKeys::These(keys) => {
+            let parts = keys.chunks(Workspace::KEYS_LISTED_MAX);
+            parts.map(|part| event(WhichKeys::These(part.to_vec()))).collect()
+        }
+        WhichKeys::All | WhichKeys::Of(_) => vec![event(which)],
+    }
 }
 
 fn keep_an_owner(members: &BTreeMap<UserId, Role>, leaving: UserId) -> Result<(), WorkspaceError> {
@@ -295,6 +338,9 @@ impl Aggregate for Workspace {
                 members.remove(&user_id);
                 ended.member_left(user_id);
             }
+            (WorkspaceEvent::ApiKeysPaused { user_id, until }, Self::Active { ended, .. }) => {
+                ended.keys_paused(user_id, until);
+            }
             (WorkspaceEvent::ApiKeysRevoked { which, .. }, Self::Active { ended, .. }) => {
                 ended.keys_revoked(which);
             }
@@ -311,6 +357,7 @@ impl DomainEvent for WorkspaceEvent {
             Self::MemberAdded { .. } => "workspace.member_added",
             Self::MemberRoleChanged { .. } => "workspace.member_role_changed",
             Self::MemberRemoved { .. } => "workspace.member_removed",
+            Self::ApiKeysPaused { .. } => "workspace.api_keys_paused",
             Self::ApiKeysRevoked { .. } => "workspace.api_keys_revoked",
         }
         .into()
@@ -329,6 +376,7 @@ impl Fact for WorkspaceEvent {
             | Self::MemberAdded { .. }
             | Self::MemberRoleChanged { .. }
             | Self::MemberRemoved { .. }
+            | Self::ApiKeysPaused { .. }
             | Self::ApiKeysRevoked { .. } => true,
         }
     }
@@ -337,7 +385,10 @@ impl Fact for WorkspaceEvent {
         match self {
             Self::Created { .. } | Self::Renamed { .. } | Self::MemberAdded { .. } => false,
             // Who becomes more is out of others' reach, and keys that carried all of their role no longer do.
-            Self::MemberRoleChanged { .. } | Self::MemberRemoved { .. } | Self::ApiKeysRevoked { .. } => true,
+            Self::MemberRoleChanged { .. }
+            | Self::MemberRemoved { .. }
+            | Self::ApiKeysPaused { .. }
+            | Self::ApiKeysRevoked { .. } => true,
         }
     }
 
@@ -345,7 +396,10 @@ impl Fact for WorkspaceEvent {
         match self {
             Self::Created { name } | Self::Renamed { name } => vec![("name", name)],
             Self::ApiKeysRevoked { reason, .. } => reason.iter().map(|reason| ("reason", reason)).collect(),
-            Self::MemberAdded { .. } | Self::MemberRoleChanged { .. } | Self::MemberRemoved { .. } => vec![],
+            Self::MemberAdded { .. }
+            | Self::MemberRoleChanged { .. }
+            | Self::MemberRemoved { .. }
+            | Self::ApiKeysPaused { .. } => vec![],
         }
     }
 }

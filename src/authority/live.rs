@@ -1,5 +1,6 @@
 //! The state that decisions are made on, folded from the book's control events.
 
+mod census;
 mod departures;
 
 use std::hash::Hash;
@@ -11,13 +12,14 @@ use tollbook_aggregates::access::{Caller, World};
 use tollbook_aggregates::{
     ApiKey, ApiKeyEvent, ApiKeyId, Device, DeviceId, Event, Inline, Instance, LinkEvent, LinkId, Loadout,
     LoadoutEvent, LoadoutId, OneTimeLink, Operator, OperatorEvent, OperatorId, Role, Rotation, SecretNumber,
-    Session, SessionEvent, SessionId, SignIn, SignInEvent, SignInGrant, SignInId, ToolServer,
-    ToolServerEvent, ToolServerId, User, UserEvent, UserId, Verifier, Workspace, WorkspaceId,
+    Session, SessionEvent, SessionId, SignIn, SignInEvent, SignInId, ToolServer, ToolServerEvent,
+    ToolServerId, User, UserEvent, UserId, Verifier, Workspace, WorkspaceId,
 };
 use tollbook_journal::{ControlEvent, Expected, Position};
 use uuid::Uuid;
 
 use super::FollowError;
+use census::Census;
 use departures::Departures;
 
 /// An aggregate's state, and where its last control event stands.
@@ -48,6 +50,9 @@ pub struct Live {
     links: FxHashMap<LinkId, Kept<OneTimeLink>>,
     /// By the public id of each.
     links_by_credential: FxHashMap<Inline<12>, LinkId>,
+    /// Whom those that were known already were taken for when they were invited: what their inviter called them is
+    /// sealed as being about that pseudonym.
+    aliases: FxHashMap<UserId, Vec<UserId>>,
     /// Who was erased, in that order, with the data keys that are to be destroyed.
     erased: Vec<Erased>,
     /// By the public id of each credential.
@@ -58,6 +63,7 @@ pub struct Live {
     /// Where the events stand whose bodies hold the pinned definitions of each version.
     pinned: FxHashMap<(LoadoutId, u32), Position>,
     departures: Departures,
+    census: Census,
 }
 
 /// What an event was about.
@@ -179,17 +185,15 @@ impl Live {
         &self.erased
     }
 
+    /// A person, and the pseudonyms under which something may be sealed that is about them.
+    pub fn pseudonyms(&self, user_id: UserId) -> Vec<UserId> {
+        let aliases = self.aliases.get(&user_id).into_iter().flatten().copied();
+        std::iter::once(user_id).chain(aliases).collect()
+    }
+
     /// The workspaces that a person is a member of, and as what.
     pub fn memberships(&self, user_id: UserId) -> impl Iterator<Item = (WorkspaceId, Role)> {
         self.workspaces.iter().filter_map(move |(id, kept)| Some((*id, kept.state.role_of(user_id)?)))
-    }
-
-    /// The sign-ins of a person that weren't ended, in no order.
-    pub fn sign_ins_of(&self, user_id: UserId) -> impl Iterator<Item = (SignInId, &SignInGrant)> {
-        self.sign_ins.iter().filter_map(move |(id, kept)| match &kept.state {
-            SignIn::Open(grant) if grant.user_id == user_id => Some((*id, grant)),
-            SignIn::Open(_) | SignIn::Ended(_) | SignIn::Absent => None,
-        })
     }
 
     /// The API keys and sign-ins that a person ever had, in no order.
@@ -197,11 +201,7 @@ impl Live {
         let theirs = move |holder: Option<UserId>| holder == Some(user_id);
         let keys =
             self.api_keys.iter().filter(move |(_, kept)| theirs(kept.state.grant().map(|key| key.user_id)));
-        let sign_ins = self
-            .sign_ins
-            .iter()
-            .filter(move |(_, kept)| theirs(kept.state.grant().map(|grant| grant.user_id)));
-        keys.map(|(id, _)| id.0).chain(sign_ins.map(|(id, _)| id.0))
+        keys.map(|(id, _)| id.0).chain(self.census.sign_ins(user_id).map(|id| id.0))
     }
 
     /// Every operator credential that there ever was.
@@ -315,7 +315,11 @@ impl Live {
             }
             event => event,
         };
+        if self.has_left(&event, id) {
+            return Ok(Applied::Other);
+        }
         self.index(&event, id, at);
+        self.count(&event, id, recorded.recorded_at);
         match event {
             Event::Instance(event) => self.instance.apply(event),
             Event::User(event) => fold(&mut self.users, id.into(), event, at),
@@ -331,6 +335,18 @@ impl Live {
             Event::Token(_) | Event::Session(_) => {}
         }
         Ok(Applied::Other)
+    }
+
+    /// Is it about a link or a sign-in that isn't held? It has left: what happens to it doesn't bring it back.
+    fn has_left(&self, event: &Event, id: Uuid) -> bool {
+        match event {
+            Event::OneTimeLink(LinkEvent::Created { .. }) | Event::SignIn(SignInEvent::Created { .. }) => {
+                false
+            }
+            Event::OneTimeLink(_) => !self.links.contains_key(&id.into()),
+            Event::SignIn(_) => !self.sign_ins.contains_key(&id.into()),
+            _ => false,
+        }
     }
 
     /// A session that isn't held has left, or never came: what happens to it doesn't bring it back.
@@ -379,6 +395,12 @@ impl Live {
             }
             Event::OneTimeLink(LinkEvent::Created { grant, .. }) => {
                 self.links_by_credential.insert(grant.verifier.credential_id, id.into());
+            }
+            Event::OneTimeLink(LinkEvent::Redeemed { user_id }) => {
+                let newcomer = self.one_time_link(id.into()).grant().and_then(|grant| grant.newcomer);
+                if let Some(newcomer) = newcomer.filter(|newcomer| newcomer != user_id) {
+                    self.aliases.entry(*user_id).or_default().push(newcomer);
+                }
             }
             Event::User(UserEvent::Erased { key_ids }) => {
                 self.erased.push(Erased { user_id: id.into(), key_ids: key_ids.clone() });

@@ -29,6 +29,7 @@ pub(super) async fn load(journal: &Journal, now: DateTime<Utc>) -> Result<Live, 
         live = fold(live, page).await?;
     }
     live.advance(head);
+    live.depart(now);
     // By the last event the journal notices later that the book has lost its tail.
     if let Some(last) = head.0.checked_sub(1) {
         journal.read(Position(last), 1, &Filter::default()).await?;

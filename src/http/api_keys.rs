@@ -3,6 +3,7 @@
 mod bulk;
 mod narrowing;
 mod secrets;
+mod sweep;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
@@ -133,7 +134,8 @@ fn pointers(row: &ApiKeyRow) -> [Option<&Sealed>; 2] {
 }
 
 /// Makes an API key for the caller. No key carries more than the one that made it. It takes the newest secret of that
-/// key.
+/// key. A person has at most 100 keys in force in a workspace, and a workspace 10,000: beyond that, 409
+/// `api_key.limit_reached`.
 #[utoipa::path(tag = "api keys", operation_id = "create_api_key", request_body = NewApiKey,
     responses((status = CREATED, body = Written<ApiKeyCreated>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys")]

@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
 use crate::book::Draft;
+use crate::bounds;
 use crate::commands::Plan;
 use crate::problem::Problem;
 
@@ -117,7 +118,8 @@ impl InvitationView {
     }
 }
 
-/// Invites somebody by a one-time link. It is good only as long as whoever made it may invite.
+/// Invites somebody by a one-time link. It is good only as long as whoever made it may invite. At most 500 are open
+/// in a workspace (409 `invitation.limit_reached`), and it has at most 10,000 members.
 #[utoipa::path(tag = "members", operation_id = "create_invitation", request_body = NewInvitation,
     responses((status = CREATED, body = Written<InvitationCreated>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/invitations")]
@@ -135,6 +137,7 @@ async fn create(
         let Standing::Member { user_id: inviting, .. } = standing else {
             return Err(Problem::insufficient_scope(operation.scope()));
         };
+        bounds::another_invitation(live, workspace_id)?;
         let user_id = body.user_id.map(UserId);
         if user_id.is_some_and(|user_id| !live.knows_user(user_id)) {
             return Err(Problem::not_found("person"));

@@ -19,6 +19,8 @@ use crate::problem::Problem;
 pub(super) struct NewLink {
     pub(super) id: LinkId,
     credential: Credential,
+    /// Who somebody becomes by it who isn't known yet.
+    newcomer: UserId,
 }
 
 impl NewLink {
@@ -28,7 +30,8 @@ impl NewLink {
     /// When the operating system gives no randomness.
     pub(super) fn mint(app: &App) -> Result<Self, Problem> {
         let credential = Credential::mint(Kind::OneTimeLink, app.random.as_ref());
-        Ok(Self { id: Clock::fresh_id(), credential: credential.map_err(|_| Problem::internal())? })
+        let credential = credential.map_err(|_| Problem::internal())?;
+        Ok(Self { id: Clock::fresh_id(), credential, newcomer: Clock::fresh_id() })
     }
 
     /// Where it is redeemed.
@@ -48,7 +51,9 @@ impl NewLink {
         label: Option<Private>,
         at: DateTime<Utc>,
     ) -> Result<Draft, Problem> {
-        let grant = LinkGrant { purpose, verifier: self.credential.verifier(pepper), expires_at, made_by };
+        let verifier = self.credential.verifier(pepper);
+        let newcomer = purpose.user_id().is_none().then_some(self.newcomer);
+        let grant = LinkGrant { purpose, verifier, expires_at, made_by, newcomer };
         let events = OneTimeLink::default().decide(LinkCommand::Create { grant, label, at })?;
         let workspace = purpose.workspace_id().map_or(INSTANCE, |workspace| workspace.0);
         Ok(Draft::new::<OneTimeLink>(workspace, self.id.0, Expected::NoStream, &events)?)

@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
 use crate::book::Draft;
+use crate::bounds;
 use crate::clock::Clock;
 use crate::commands::Plan;
 use crate::credential::{Credential, Kind};
@@ -134,7 +135,8 @@ fn mint(app: &App) -> Result<Credential, Problem> {
     Credential::mint(Kind::Operator, app.random.as_ref()).map_err(|_| Problem::internal())
 }
 
-/// Makes another operator's credential. None lasts longer than the one that makes it.
+/// Makes another operator's credential. None lasts longer than the one that makes it. At most 100 are in force: beyond
+/// that, 409 `operator.limit_reached`.
 #[utoipa::path(tag = "operator", operation_id = "create_operator_credential",
     request_body = NewOperatorCredential,
     responses((status = CREATED, body = Written<OperatorCredentialCreated>), WriteRefusals))]
@@ -146,6 +148,7 @@ async fn create(
 ) -> Result<HttpResponse, Problem> {
     let (id, key): (OperatorId, _) = (Clock::fresh_id(), mint(&app)?);
     let plan = |live: &Live, _: Standing, at: DateTime<Utc>| {
+        bounds::another_operator(live, at)?;
         let own_end = access::bounds(live, caller.0).expires_at;
         let expires_at = body.expires_at.map(|end| end.0.trunc_subsecs(6)).or(own_end);
         if !access::may_make_operator(live, caller.0, expires_at) {

@@ -9,7 +9,6 @@ use tollbook_journal::Position;
 
 use crate::calls::{CallRefused, TargetError};
 use crate::problem::{Problem, Remediation};
-use crate::reveal::RevealError;
 use crate::upstream::UpstreamError;
 
 /// What a caller would need who may not call tools.
@@ -115,17 +114,5 @@ fn denied(denial: Denial, position: Option<Position>) -> Problem {
     match position {
         Some(position) => problem.recorded_at(position),
         None => problem,
-    }
-}
-
-/// Sealed text can't be shown.
-pub(super) fn reveal(error: RevealError) -> Problem {
-    match error {
-        RevealError::Read(error) => error.into(),
-        RevealError::Vault(error) => error.into(),
-        RevealError::NotText => {
-            tracing::error!(%error, "a sealed text cannot be shown");
-            Problem::internal()
-        }
     }
 }

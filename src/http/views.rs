@@ -9,7 +9,6 @@ use tollbook_projections::{Listed, Order, Projection, Query, Sealed, Term, ViewE
 use uuid::Uuid;
 
 use super::cursor::{self, Paging, wait_for};
-use super::problems;
 use super::written::Page;
 use crate::app::App;
 use crate::authority::Live;
@@ -106,7 +105,7 @@ pub(super) async fn texts<'a>(
     let mut positions: Vec<Position> = pointers.into_iter().flatten().map(|sealed| sealed.position).collect();
     positions.sort_unstable();
     positions.dedup();
-    reveal(&app.journal, &app.vault, &positions).await.map(Texts).map_err(problems::reveal)
+    reveal(&app.journal, &app.vault, &positions).await.map(Texts).map_err(Problem::from)
 }
 
 /// The definitions that stand beside the event at `at`, by name; none where there are none, or they
@@ -116,7 +115,7 @@ pub(super) async fn definitions(
     at: Option<Position>,
 ) -> Result<BTreeMap<String, Box<RawValue>>, Problem> {
     let Some(at) = at else { return Ok(BTreeMap::new()) };
-    let text = reveal_one(&app.journal, &app.vault, at, "definitions").await.map_err(problems::reveal)?;
+    let text = reveal_one(&app.journal, &app.vault, at, "definitions").await.map_err(Problem::from)?;
     let Some(text) = text else { return Ok(BTreeMap::new()) };
     serde_json::from_str(&text).map_err(|error| {
         tracing::error!(%error, position = %at, "definitions cannot be read");

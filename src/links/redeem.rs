@@ -23,6 +23,9 @@ use crate::problem::{Problem, request_id};
 /// How long a browser stays signed in.
 pub const SIGN_IN_LASTS: TimeDelta = TimeDelta::hours(12);
 
+/// How many browsers a person is signed in at: with one more, the oldest sign-in ends.
+pub const SIGN_INS_MAX: usize = 50;
+
 /// A link that somebody presents.
 pub struct Redeeming<'a> {
     /// The link's secret.
@@ -139,7 +142,8 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn errand(&self, redeemable: &Redeemable<'_>) -> Result<Errand<Outcome>, Problem> {
-        let user_id = redeemable.person().unwrap_or(self.fresh.user_id);
+        let newcomer = redeemable.grant().newcomer.unwrap_or(self.fresh.user_id);
+        let user_id = redeemable.person().unwrap_or(newcomer);
         let mut drafts = vec![self.redeemed(user_id, &redeemable.grant().purpose)?];
         let mut outcome = Outcome { user_id, joined: None, api_key: None, sign_in: None };
         match redeemable.grant().purpose {
@@ -196,9 +200,23 @@ impl Plan<'_> {
 
     /// A browser has one sign-in: the one before ends with the next.
     fn sign_in_before(&self) -> Result<Option<Draft>, Problem> {
-        let Some(id) = self.asked.signed_in else { return Ok(None) };
+        self.asked.signed_in.map(|id| self.sign_in_ends(id)).transpose()
+    }
+
+    /// Makes room for another sign-in of this person: the oldest end.
+    fn oldest_sign_ins(&self, user_id: UserId) -> Result<Vec<Draft>, Problem> {
+        let open = self.live.sign_ins_of(user_id).filter(|(_, grant)| self.at < grant.expires_at);
+        // Ids are in the order in which they were made (RFC 9562, section 5.7).
+        let mut open: Vec<SignInId> =
+            open.map(|(id, _)| id).filter(|id| Some(*id) != self.asked.signed_in).collect();
+        open.sort_unstable();
+        let too_many = (open.len() + 1).saturating_sub(SIGN_INS_MAX);
+        open.into_iter().take(too_many).map(|id| self.sign_in_ends(id)).collect()
+    }
+
+    fn sign_in_ends(&self, id: SignInId) -> Result<Draft, Problem> {
         let events = self.live.sign_in(id).decide(SignInCommand::End)?;
-        Ok(Some(Draft::new::<SignIn>(INSTANCE, id.0, self.live.expect_sign_in(id), &events)?))
+        Ok(Draft::new::<SignIn>(INSTANCE, id.0, self.live.expect_sign_in(id), &events)?)
     }
 
     fn sign_in(&self, drafts: &mut Vec<Draft>, outcome: &mut Outcome) -> Result<(), Problem> {
@@ -206,6 +224,7 @@ impl Plan<'_> {
         let (user_id, verifier) = (outcome.user_id, cookie.verifier(&self.app.pepper));
         let expires_at = (self.at + SIGN_IN_LASTS).trunc_subsecs(6);
         let grant = SignInGrant { user_id, verifier, expires_at, how };
+        drafts.extend(self.oldest_sign_ins(user_id)?);
         drafts.push(new_sign_in(self.fresh.sign_in_id, grant, self.asked.browser, self.at)?);
         outcome.sign_in = Some(expires_at);
         Ok(())

@@ -30,7 +30,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sample", &[]),
     ("authn", &["app", "authority", "problem"]),
     ("forward", &["app", "authority", "calls", "problem", "upstream"]),
-    ("api_keys", &["authority", "problem"]),
+    ("api_keys", &["authority", "bounds", "problem"]),
+    ("bounds", &["authority", "problem"]),
     ("founding", &["app", "authority", "commands", "links", "problem"]),
     ("links", &["app", "authority", "commands", "problem"]),
     (
@@ -65,6 +66,7 @@ const HANDLERS: &[&str] = &[
     "app",
     "authn",
     "authority",
+    "bounds",
     "calls",
     "commands",
     "doctor",

@@ -50,7 +50,7 @@ pub(super) async fn link(house: &TestHouse, purpose: LinkPurpose) -> String {
     let (id, at): (LinkId, _) = (Clock::fresh_id(), house.app.clock.now());
     let expires_at = at + purpose.lasts_at_most();
     let verifier = credential.verifier(&house.app.pepper);
-    let grant = LinkGrant { purpose, verifier, expires_at, made_by: LinkMaker::Host };
+    let grant = LinkGrant { purpose, verifier, expires_at, made_by: LinkMaker::Host, newcomer: None };
     let workspace = purpose.workspace_id().unwrap().0;
     let events = OneTimeLink::default().decide(LinkCommand::Create { grant, label: None, at }).unwrap();
     let mut drafts = vec![Draft::new::<OneTimeLink>(workspace, id.0, Expected::NoStream, &events).unwrap()];

@@ -4,6 +4,7 @@ mod api_keys;
 mod asking;
 mod audit;
 mod authorize;
+mod bounds;
 mod confinement;
 mod foreign_ids;
 pub mod given;

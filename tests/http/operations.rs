@@ -114,6 +114,15 @@ impl Things {
         (things, token)
     }
 
+    /// There may be only so many of some.
+    async fn end(&self, house: &TestHouse) {
+        let credential = format!("/v1/operator/credentials/{}/revoke", self.operator);
+        house.post(&credential, &house.operator, json!({})).await;
+        for one in [format!("/api-keys/{}", self.api_key), format!("/invitations/{}", self.invitation)] {
+            house.post(&house.path(&format!("{one}/revoke")), &house.key, json!({})).await;
+        }
+    }
+
     pub(super) fn path(&self, template: &str, workspace: &str) -> String {
         template
             .replace("{workspace_id}", workspace)
@@ -294,6 +303,7 @@ async fn compare_with_matrix(house: TestHouse) {
                 404 => '?',
                 status => panic!("{} answered {status}: {:#}", operation.2, answer.body),
             });
+            things.end(&house).await;
         }
         if found != *expected {
             faults.push(format!("{}: {found}, not {expected}", operation.2));

@@ -1,9 +1,11 @@
 //! Members and invitations; keys that are narrowed, rotated, reset and ended in bulk; operators' credentials.
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tollbook_aggregates::Role;
+use tollbook_aggregates::{Role, Workspace};
 
+use super::bounds::fleet;
 use super::given::{member, neighbour, text};
 use crate::house::{Answer, TestHouse};
 
@@ -17,6 +19,7 @@ super::on_both_books! {
     rotated_key_is_the_same_key_with_both_secrets_for_a_while
     reset_ends_the_secret_at_once_and_answers_with_a_link
     all_keys_of_a_label_and_of_a_person_end_at_once
+    more_keys_of_a_label_than_an_event_lists_end_at_once
     last_operator_credential_stays
     another_workspaces_people_are_not_found
     erased_person_is_a_pseudonym_with_nothing_in_force
@@ -200,7 +203,9 @@ async fn all_keys_of_a_label_and_of_a_person_end_at_once(house: TestHouse) {
     let mia = member(&house, Role::Member).await;
     let more = text(&make_key(&house, &mia.key, json!({ "device_label": "more" })).await["key"]);
     let body = json!({ "user_id": mia.user_id.to_string(), "reason": "left her bag on the train" });
-    house.post(&many, &mia.key, body.clone()).await.expect(200);
+    assert_eq!(house.post(&many, &mia.key, body.clone()).await.expect(200)["count"], 2);
+    let nobody = json!({ "user_id": house.workspace });
+    house.post(&many, &house.key, nobody).await.problem(404);
     assert!(!works(&house, &mia.key).await && !works(&house, &more).await && works(&house, &kept).await);
     let read = house.path(&format!("/api-keys/{}", mia.key_id));
     assert_eq!(house.get(&read, &house.key).await.expect(200)["status"], "revoked");
@@ -209,6 +214,20 @@ async fn all_keys_of_a_label_and_of_a_person_end_at_once(house: TestHouse) {
     }
     house.post(&many, &house.key, json!({ "all": true })).await.expect(200);
     assert!(!works(&house, &house.key).await && !works(&house, &kept).await);
+}
+
+async fn more_keys_of_a_label_than_an_event_lists_end_at_once(house: TestHouse) {
+    let (label, how_many) = ("fleet", Workspace::KEYS_LISTED_MAX + 2);
+    let keys = fleet(&house, house.user.parse().unwrap(), label, how_many).await;
+    // One is over.
+    house.app.clock.set_ahead(TimeDelta::minutes(5));
+    let (many, body) = (house.path("/api-keys/revoke"), json!({ "device_label": label }));
+    let ended = house.post(&many, &house.key, body.clone()).await.expect(200);
+    assert_eq!(ended["count"], how_many - 1, "those that were in force");
+    for key in [&keys[1], &keys[how_many / 2], &keys[how_many - 1]] {
+        assert!(!works(&house, key).await);
+    }
+    assert_eq!(house.post(&many, &house.key, body).await.expect(200)["count"], 0);
 }
 
 async fn last_operator_credential_stays(house: TestHouse) {

@@ -3,8 +3,8 @@
 //! 1. Nothing happens off the book: `outage`, `exhausted`, `crash`, `stop`, `stuck`,
 //!    `orphans`.
 //! 2. No is no, at once: `race`, `crowd`, `expiry`, `skew`, `memory`, `credentials`,
-//!    `cut_off`, `departed`.
-//! 3. Secrets stay in: `canary`, `panics`, `core_files`, `secret_types`.
+//!    `cut_off`, `departed`, `swept`.
+//! 3. Secrets stay in: `canary`, `panics`, `core_files`, `secret_types`, `forgotten`.
 //! 4. The book can be proved: what it takes of order and completeness, `crash` and `paging`; the rest
 //!    comes with the tree.
 //!
@@ -24,6 +24,7 @@ mod disk;
 mod exhausted;
 mod expiry;
 mod figures;
+mod forgotten;
 mod furnished;
 mod guidance;
 mod last_used;
@@ -45,4 +46,6 @@ mod service;
 mod skew;
 mod stop;
 mod stuck;
+mod swept;
 mod tenant;
+mod turns;

@@ -102,8 +102,9 @@ async fn killed_while_building(home: &Home, first: &First, kills: usize) -> (usi
 
 /// Keeps making workspace events until it is ended.
 fn appending(door: Door, workspace: &str) -> tokio::task::JoinHandle<()> {
-    let path = format!("/v1/workspaces/{workspace}/api-keys");
-    tokio::spawn(async move { while door.post(&path, &json!({ "device_label": "x" })).await.is_ok() {} })
+    let path = format!("/v1/workspaces/{workspace}/tool-servers");
+    let body = json!({ "name": "x", "url": "http://127.0.0.1:9/" });
+    tokio::spawn(async move { while door.post(&path, &body).await.is_ok() {} })
 }
 
 async fn survives_kills(name: &str, home: Home, sessions: usize, kills: usize) {

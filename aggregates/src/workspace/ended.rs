@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::WhichKeys;
@@ -31,6 +32,8 @@ pub struct Ended {
     keys_of: BTreeMap<UserId, Epoch>,
     members: BTreeMap<UserId, Epoch>,
     these: BTreeSet<ApiKeyId>,
+    /// Until when nobody makes keys, or this person doesn't.
+    paused: Vec<(Option<UserId>, DateTime<Utc>)>,
 }
 
 impl Ended {
@@ -50,6 +53,19 @@ impl Ended {
             || self.keys_of.get(&user_id).is_some_and(|ended| made < *ended)
             || self.these.contains(&id)
             || self.membership(user_id, made)
+    }
+
+    /// Until when this person makes no keys, if that was said.
+    pub(super) fn paused(&self, user_id: UserId) -> Option<DateTime<Utc>> {
+        let theirs = self.paused.iter().filter(|(whose, _)| whose.is_none_or(|whose| whose == user_id));
+        theirs.map(|(_, until)| *until).max()
+    }
+
+    pub(super) fn keys_paused(&mut self, user_id: Option<UserId>, until: DateTime<Utc>) {
+        match self.paused.iter_mut().find(|(whose, _)| *whose == user_id) {
+            Some((_, before)) => *before = until.max(*before),
+            None => self.paused.push((user_id, until)),
+        }
     }
 
     pub(super) fn member_left(&mut self, user_id: UserId) {
@@ -105,6 +121,17 @@ mod tests {
         ended.member_left(id(ADA));
         assert!(ended.membership(id(ADA), Epoch::FIRST) && gone(&ended, ADA, 0));
         assert!(!ended.membership(id(ADA), ended.epoch()) && !gone(&ended, BOB, 0));
+    }
+
+    #[test]
+    fn pause_is_for_whom_it_was_said_and_is_never_shortened() {
+        let mut ended = Ended::default();
+        let at = |hours| crate::sample::hours(hours);
+        ended.keys_paused(Some(id(ADA)), at(2));
+        ended.keys_paused(Some(id(ADA)), at(1));
+        assert_eq!((ended.paused(id(ADA)), ended.paused(id(BOB))), (Some(at(2)), None));
+        ended.keys_paused(None, at(3));
+        assert_eq!((ended.paused(id(ADA)), ended.paused(id(BOB))), (Some(at(3)), Some(at(3))));
     }
 
     #[test]

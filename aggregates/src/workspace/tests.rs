@@ -171,6 +171,21 @@ fn taking_in_a_member_again_takes_nothing_from_them() {
 }
 
 #[test]
+fn workspace_that_is_full_takes_in_nobody_until_somebody_leaves() {
+    let mut workspace = Workspace::default();
+    for event in with_owner() {
+        workspace.apply(event);
+    }
+    for number in 1..Workspace::MEMBERS_MAX as u128 {
+        workspace.apply(added(100 + number, Role::Member));
+    }
+    let add = || WorkspaceCommand::AddMember { user_id: id(OTHER), role: Role::Member };
+    assert_eq!(workspace.decide(add()), Err(WorkspaceError::Full));
+    workspace.apply(WorkspaceEvent::MemberRemoved { user_id: id(101) });
+    assert_eq!(workspace.decide(add()), Ok(vec![added(OTHER, Role::Member)]));
+}
+
+#[test]
 fn every_role_change_narrows_somebody() {
     assert!(changed(OTHER, Role::Auditor, Role::Member).narrows(), "an auditor reads what a member doesn't");
     assert!(changed(OTHER, Role::Owner, Role::Admin).narrows());
@@ -195,11 +210,30 @@ fn keys_are_revoked_by_one_event() {
         .given(with_owner())
         .when(revoke_keys(WhichKeys::These(vec![])))
         .then_expect_events(vec![]);
-    let many = WhichKeys::These((0..=Workspace::KEYS_AT_ONCE_MAX as u128).map(id).collect());
-    Given::with(())
-        .given(with_owner())
-        .when(revoke_keys(many))
-        .then_expect_error(WorkspaceError::TooManyKeys);
+}
+
+#[test]
+fn more_keys_than_one_event_lists_are_revoked_by_several_and_each_once() {
+    let many: Vec<ApiKeyId> = (0..=2 * Workspace::KEYS_LISTED_MAX as u128).map(id).collect();
+    let mut workspace = Workspace::default();
+    for event in with_owner() {
+        workspace.apply(event);
+    }
+    let events = workspace.decide(revoke_keys(WhichKeys::These(many.clone()))).unwrap();
+    let listed = events.iter().flat_map(|event| match event {
+        WorkspaceEvent::ApiKeysRevoked { which: WhichKeys::These(keys), .. } => keys.clone(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((events.len(), listed.collect::<Vec<_>>()), (3, many));
+}
+
+#[test]
+fn erased_person_is_removed_although_they_are_the_last_owner_and_once() {
+    let remove = || WorkspaceCommand::RemoveErased { user_id: id(OWNER) };
+    let removed = WorkspaceEvent::MemberRemoved { user_id: id(OWNER) };
+    let gone = [with_owner(), vec![removed.clone()]].concat();
+    Given::with(()).given(with_owner()).when(remove()).then_expect_events(vec![removed]);
+    Given::with(()).given(gone).when(remove()).then_expect_events(vec![]);
 }
 
 #[test]

@@ -168,6 +168,10 @@ fn workspace() -> Vec<Example> {
             change(Role::Admin, Role::Owner),
         ],
         MemberRemoved => [WorkspaceEvent::MemberRemoved { user_id }],
+        ApiKeysPaused => [
+            WorkspaceEvent::ApiKeysPaused { user_id: Some(user_id), until: at("12:00:05") },
+            WorkspaceEvent::ApiKeysPaused { user_id: None, until: at("12:00:05") },
+        ],
         ApiKeysRevoked => [
             keys_revoked(WhichKeys::These(vec![id(7)]), Some(private())),
             keys_revoked(WhichKeys::Of(user_id), None),
@@ -361,7 +365,13 @@ fn sign_in() -> Vec<Example> {
 fn one_time_link() -> Vec<Example> {
     let (workspace_id, user_id, api_key_id) = (id(2), id(1), id(7));
     let created = |purpose, made_by, label| LinkEvent::Created {
-        grant: LinkGrant { purpose, verifier: verifier(), expires_at: at("12:15:00"), made_by },
+        grant: LinkGrant {
+            purpose,
+            verifier: verifier(),
+            expires_at: at("12:15:00"),
+            made_by,
+            newcomer: purpose.user_id().is_none().then(|| id(12)),
+        },
         label,
     };
     let invitation = |user_id| LinkPurpose::Invitation { workspace_id, role: Role::Member, user_id };

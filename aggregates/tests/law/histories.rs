@@ -159,7 +159,9 @@ pub(crate) fn next(world: &Everything, random: &mut Random) -> Vec<Happening> {
 }
 
 fn workspace(world: &Everything, random: &mut Random) -> Vec<Happening> {
-    use WorkspaceCommand::{AddMember, ChangeRole, Create, RemoveMember, Rename, RevokeApiKeys};
+    use WorkspaceCommand::{
+        AddMember, ChangeRole, Create, PauseApiKeys, RemoveErased, RemoveMember, Rename, RevokeApiKeys,
+    };
     let place: WorkspaceId = random.workspace();
     let (user_id, role) = (random.id(), random.one(&Role::ALL));
     let name = || "Acme".into();
@@ -168,12 +170,14 @@ fn workspace(world: &Everything, random: &mut Random) -> Vec<Happening> {
         1 => WhichKeys::Of(user_id),
         _ => WhichKeys::These(vec![random.id()]),
     };
-    let command = match random.below(11) {
+    let command = match random.below(13) {
         0..2 => Create { name: name(), owner: Some(user_id) },
         2 => Rename { name: name() },
         3..6 => AddMember { user_id, role },
         6..9 => ChangeRole { user_id, role },
         9 => RemoveMember { user_id },
+        10 => RemoveErased { user_id },
+        11 => PauseApiKeys { user_id: Some(user_id), until: some_end(random) },
         _ => RevokeApiKeys { which, reason: None },
     };
     let events = world.workspace(place).decide(command).unwrap_or_default();
@@ -238,7 +242,7 @@ fn one_time_link(world: &Everything, random: &mut Random) -> Vec<Happening> {
         1 => LinkCommand::Revoke,
         _ => {
             let expires_at = noon() + purpose.lasts_at_most();
-            let grant = LinkGrant { purpose, verifier: verifier(), expires_at, made_by };
+            let grant = LinkGrant { purpose, verifier: verifier(), expires_at, made_by, newcomer: None };
             LinkCommand::Create { grant, label: None, at: noon() }
         }
     };

@@ -92,7 +92,7 @@ mod tests {
     fn created() -> (u128, Event) {
         let purpose = LinkPurpose::Invitation { workspace_id: id(9), role: Role::Member, user_id: None };
         let (verifier, expires_at, made_by) = (Verifier::default(), time(100), LinkMaker::ApiKey(id(3)));
-        let grant = LinkGrant { purpose, verifier, expires_at, made_by };
+        let grant = LinkGrant { purpose, verifier, expires_at, made_by, newcomer: None };
         (1, Event::OneTimeLink(LinkEvent::Created { grant, label: Some("Bob".into()) }))
     }
 

@@ -1,4 +1,5 @@
-//! Sessions leave memory a while after they are over, and come back when somebody asks for one.
+//! Sessions leave memory a while after they are over, and come back when somebody asks for one. With them goes
+//! what else is over ([`super::census`]).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,9 +18,9 @@ const RECALLED_FOR: TimeDelta = TimeDelta::minutes(2);
 const RECALLED_MAX: usize = 10_000;
 
 /// Minutes since 1970.
-type Minute = i64;
+pub(super) type Minute = i64;
 
-fn minute(at: DateTime<Utc>) -> Minute {
+pub(super) fn minute(at: DateTime<Utc>) -> Minute {
     at.timestamp().div_euclid(60)
 }
 
@@ -84,7 +85,7 @@ impl Live {
         self.departures.horizon = Some(minute(now));
     }
 
-    /// Lets go of sessions that are over, and answers with which.
+    /// Lets go of what is over, and answers with which sessions that were.
     pub(in super::super) fn depart(&mut self, now: DateTime<Utc>) -> Vec<SessionId> {
         let due = self.departures.take_due(minute(now));
         let gone: Vec<_> = due.into_iter().filter(|id| self.let_go(*id, now)).collect();
@@ -92,6 +93,7 @@ impl Live {
             self.sessions.shrink_to_fit();
             self.callers.shrink_to_fit();
         }
+        self.let_go_of_what_is_over(now);
         gone
     }
 

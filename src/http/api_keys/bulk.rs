@@ -7,9 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tollbook_aggregates::access::{Operation, Standing, World as _};
-use tollbook_aggregates::{ApiKeyId, UserId, WhichKeys, Workspace, WorkspaceCommand, WorkspaceId};
-use tollbook_journal::Position;
-use tollbook_projections::{ApiKeys, Order, Projection as _, Query, Term};
+use tollbook_aggregates::{UserId, WhichKeys, Workspace, WorkspaceCommand, WorkspaceId};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -17,7 +15,7 @@ use super::super::body::{Body, Ids};
 use super::super::refusals::WriteRefusals;
 use super::super::words::reason;
 use super::super::written::{Written, written};
-use super::super::{cursor, views};
+use super::sweep::{Label, Sweep};
 use crate::app::App;
 use crate::authn::Authenticated;
 use crate::authority::Live;
@@ -25,14 +23,11 @@ use crate::book::Draft;
 use crate::commands::Plan;
 use crate::problem::Problem;
 
-/// How many keys are looked through at once.
-const PAGE: usize = 200;
-
 /// Which API keys are to end: all of a person, all of a label (of a person, or of everybody), or all.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RevokingMany {
-    /// All of this person's.
+    /// All of this member's.
     user_id: Option<Uuid>,
     /// All with exactly this label.
     device_label: Option<String>,
@@ -49,14 +44,18 @@ struct RevokingMany {
 struct RevokedMany {
     /// Always `revoked`.
     status: String,
+    /// How many were in force until then.
+    count: usize,
     /// Which, where they were found by their label.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_ids: Option<Vec<Uuid>>,
 }
 
 /// Ends many API keys for good, at once and everywhere, and every session that was made with them: all of a
-/// person, all of a label, or all of the workspace, as far as they were made before. A key that is narrowed to tool
-/// servers, loadouts or addresses does so only where its permissions list it, too.
+/// member, all of a label, or all of the workspace, as far as they were made before. By a label, it is looked
+/// again until none is left that was made before the answer's position. If some were being made meanwhile, none is
+/// made for some seconds (409 `api_key.paused`); where that doesn't help, 409 `api_key.label_not_finished`.
+/// A key that is narrowed to tool servers, loadouts or addresses does so only where its permissions list it, too.
 #[utoipa::path(tag = "api keys", operation_id = "revoke_api_keys", request_body = RevokingMany,
     responses((status = OK, body = Written<RevokedMany>), WriteRefusals))]
 #[post("/v1/workspaces/{workspace_id}/api-keys/revoke")]
@@ -69,62 +68,53 @@ pub(super) async fn revoke_many(
     let reason = reason(body.reason.as_deref())?;
     let user_id = body.user_id.map(UserId);
     let operation = user_id.map_or(Operation::RevokeAllApiKeys, Operation::RevokeApiKeysOf);
-    let (which, api_key_ids) = match (user_id, &body.device_label, body.all) {
-        (Some(user_id), None, false) => (WhichKeys::Of(user_id), None),
-        (None, None, true) => (WhichKeys::All, None),
-        (_, Some(label), false) => {
-            app.commands.allow(caller.0, Some(workspace), operation).await?;
-            let ids = labelled(&app, workspace, user_id, label).await?;
-            (WhichKeys::These(ids.clone()), Some(ids))
+    let which = match (user_id, &body.device_label, body.all) {
+        (Some(user_id), None, false) => WhichKeys::Of(user_id),
+        (None, None, true) => WhichKeys::All,
+        (_, Some(text), false) => {
+            let standing = app.commands.allow(caller.0, Some(workspace), operation).await?;
+            app.authority.look(|live| known(live, workspace, user_id))?;
+            let sweep = Sweep::new(&app, Label { workspace, user_id, text }, reason);
+            let repeatable = body.repeatable.as_ref();
+            let done = sweep.run(caller.0, standing, operation, repeatable).await?;
+            return Ok(written(StatusCode::OK, done));
         }
         _ => {
             let detail = "Say which: `user_id`, `device_label` (of a `user_id`, or of everybody), or `all`.";
             return Err(Problem::bad_request("api_key.which", detail));
         }
     };
-    let plan = |live: &Live, _: Standing, _: DateTime<Utc>| {
-        // Whoever is no member has no key in force here; that they are known elsewhere is nobody's business.
-        if user_id.is_some_and(|user_id| live.workspace(workspace).role_of(user_id).is_none()) {
-            return Err(Problem::not_found("member"));
-        }
-        let command = WorkspaceCommand::RevokeApiKeys { which: which.clone(), reason: reason.clone() };
-        let events = live.workspace(workspace).decide(command)?;
-        let expected = live.expect_workspace(workspace);
-        let draft = Draft::new::<Workspace>(workspace.0, workspace.0, expected, &events)?;
-        let answer = match &api_key_ids {
-            Some(ids) => json!({ "status": "revoked", "api_key_ids": ids }),
-            None => json!({ "status": "revoked" }),
-        };
-        Ok(Plan { drafts: vec![draft], answer, secret: None })
+    let plan = |live: &Live, _: Standing, at: DateTime<Utc>| {
+        known(live, workspace, user_id)?;
+        let count = live.standing_keys(workspace, user_id, at).count();
+        let revoke = WorkspaceCommand::RevokeApiKeys { which: which.clone(), reason: reason.clone() };
+        let draft = decided(live, workspace, [revoke])?;
+        Ok(Plan { drafts: vec![draft], answer: json!({ "status": "revoked", "count": count }), secret: None })
     };
     let done =
         app.commands.execute(caller.0, Some(workspace), operation, body.repeatable.as_ref(), plan).await?;
     Ok(written(StatusCode::OK, done))
 }
 
-/// The keys of a label that weren't revoked one by one, as of now. Labels are sealed: they are opened and compared.
-async fn labelled(
-    app: &App,
+/// What these commands to a workspace come to. None of them looks at what the others do.
+///
+/// # Errors
+/// When the workspace has ended.
+pub(super) fn decided<const N: usize>(
+    live: &Live,
     workspace: WorkspaceId,
-    user_id: Option<UserId>,
-    label: &str,
-) -> Result<Vec<ApiKeyId>, Problem> {
-    let known: Option<u64> = app.authority.look(Live::next).0.checked_sub(1);
-    cursor::wait_for(app, ApiKeys::NAME, known).await?;
-    let terms: Vec<Term> = user_id.iter().map(|user_id| Term::new("user", user_id)).collect();
-    let (mut found, mut after): (_, Option<Position>) = (Vec::new(), None);
-    loop {
-        let query = Query { terms: terms.clone(), after, limit: PAGE, order: Order::OldestFirst };
-        let page = app.views.list::<ApiKeys>(workspace.0, &query).await.map_err(views::unreadable)?;
-        let texts = views::texts(app, page.iter().map(|listed| listed.row.device_label.as_ref())).await?;
-        let live = page.iter().map(|listed| &listed.row).filter(|row| row.revoked_at.is_none());
-        found.extend(
-            live.filter(|row| texts.of(row.device_label.as_ref()).as_deref() == Some(label))
-                .map(|row| row.id),
-        );
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.ordinal),
-            _ => return Ok(found),
-        }
+    commands: [WorkspaceCommand; N],
+) -> Result<Draft, Problem> {
+    let mut events = Vec::new();
+    for command in commands {
+        events.extend(live.workspace(workspace).decide(command)?);
     }
+    Ok(Draft::new::<Workspace>(workspace.0, workspace.0, live.expect_workspace(workspace), &events)?)
+}
+
+/// The person is a member here, if one is named. Whoever is none has no key in force; that they are known elsewhere is
+/// nobody's business.
+fn known(live: &Live, workspace: WorkspaceId, user_id: Option<UserId>) -> Result<(), Problem> {
+    let known = user_id.is_none_or(|user_id| live.workspace(workspace).role_of(user_id).is_some());
+    if known { Ok(()) } else { Err(Problem::not_found("member")) }
 }

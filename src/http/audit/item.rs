@@ -8,7 +8,6 @@ use tollbook_journal::{Position, Recorded};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::super::problems;
 use super::super::time::Time;
 use crate::app::App;
 use crate::mcp::Object;
@@ -89,7 +88,7 @@ pub(super) async fn views(app: &App, events: Vec<Recorded>) -> Result<Vec<EventV
 }
 
 async fn open(app: &App, positions: &[Position]) -> Result<Revealed, Problem> {
-    reveal(&app.journal, &app.vault, positions).await.map_err(problems::reveal)
+    reveal(&app.journal, &app.vault, positions).await.map_err(Problem::from)
 }
 
 fn sealed(event: &Recorded) -> bool {

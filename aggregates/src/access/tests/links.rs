@@ -6,7 +6,13 @@ use crate::{LinkGrant, LinkMaker, LinkPurpose};
 const EVE: u128 = 5;
 
 fn link(purpose: LinkPurpose, made_by: LinkMaker) -> OneTimeLink {
-    OneTimeLink::Open(LinkGrant { purpose, verifier: verifier(), expires_at: hours(1), made_by })
+    OneTimeLink::Open(LinkGrant {
+        purpose,
+        verifier: verifier(),
+        expires_at: hours(1),
+        made_by,
+        newcomer: None,
+    })
 }
 
 fn invitation(role: Role, user_id: Option<UserId>) -> LinkPurpose {
