@@ -64,10 +64,10 @@ impl Fault {
     /// What a person can mend in the form that they sent; none where it is something else.
     pub(super) fn of(problem: &Problem) -> Option<Self> {
         let (field, says) = match problem.code.as_str() {
-            "user.name" => ("name", "Give yourself a name of 1 to 100 characters, in one line."),
-            "workspace.name" => ("workspace", "Give it a name of 1 to 100 characters, in one line."),
+            "user.name" => ("name", "Give yourself a name of 1 to 100 characters, none of them hidden."),
+            "workspace.name" => ("workspace", "Give it a name of 1 to 100 characters, none of them hidden."),
             "api_key.device_label" => {
-                ("label", "Say where it will be used, in 1 to 64 characters, in one line.")
+                ("label", "Say where it will be used, in 1 to 64 characters, none of them hidden.")
             }
             _ => return None,
         };
