@@ -31,6 +31,11 @@ impl Clock {
         machine(&self.machine_ahead)
     }
 
+    /// May this machine have been suspended since the book was last heard?
+    pub fn is_disturbed(&self) -> bool {
+        self.book.is_disturbed()
+    }
+
     /// What a journal gives its time to, or learns it by.
     pub fn of_the_book(&self) -> BookClock {
         self.book.clone()

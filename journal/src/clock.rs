@@ -17,18 +17,31 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 /// Two clocks part by less than one part in so many (200 µs a second): quartz by less than half of it.
 const DRIFT: u32 = 5_000;
 
+/// A machine's own clock and its monotonic one don't part by more than this between two answers, unless
+/// somebody sets the one or the other stands still.
+const DISTURBED: TimeDelta = TimeDelta::milliseconds(500);
+
 /// The time by which the book decides. Clones are one clock.
 #[derive(Clone)]
 pub struct BookClock {
     machine: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
-    heard: Arc<Mutex<Option<Heard>>>,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+/// What is known of the database's clock.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    best: Heard,
+    /// When the newest answer was here, and what this machine's own clock showed then.
+    newest: Instant,
+    machine: DateTime<Utc>,
 }
 
 impl BookClock {
     /// `machine` is what this machine's own clock shows: the book's time on `SQLite`, and on `PostgreSQL`
     /// until the database's has been heard for the first time.
     pub fn new(machine: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self { machine: Arc::new(machine), heard: Arc::default() }
+        Self { machine: Arc::new(machine), known: Arc::default() }
     }
 
     /// The time in whole microseconds, which is what the book stores.
@@ -36,25 +49,35 @@ impl BookClock {
         self.at(Instant::now())
     }
 
+    /// May this machine have been suspended since the database was last heard? Its monotonic clock stands
+    /// still then, and its own doesn't; nor does it when it is set, which can't be told apart. Never on
+    /// `SQLite`, where nothing happens without this process.
+    pub fn is_disturbed(&self) -> bool {
+        let known = *self.lock();
+        known.is_some_and(|known| {
+            let parted = (self.machine)() - known.machine - delta(known.newest.elapsed());
+            parted.abs() > DISTURBED
+        })
+    }
+
     /// What the book's clock will show at `instant`, or a little less.
     pub(crate) fn at(&self, instant: Instant) -> DateTime<Utc> {
         // Not in one expression with what it falls back on: that isn't ours, and the lock would be held.
-        let heard = *self.lock();
-        heard.map_or_else(|| (self.machine)(), |heard| heard.at(instant)).trunc_subsecs(6)
+        let known = *self.lock();
+        known.map_or_else(|| (self.machine)(), |known| known.best.at(instant)).trunc_subsecs(6)
     }
 
     /// The database's clock showed `theirs` at some moment since `asked`.
     pub(crate) fn heard(&self, asked: Instant, theirs: DateTime<Utc>) {
-        let answered = Instant::now();
-        let mut heard = self.lock();
-        *heard = Some(match *heard {
-            Some(known) => known.take_in(asked, theirs, answered),
-            None => Heard { theirs, at: answered },
-        });
+        let (newest, machine) = (Instant::now(), (self.machine)());
+        let mut known = self.lock();
+        let best =
+            known.map_or(Heard { theirs, at: newest }, |known| known.best.take_in(asked, theirs, newest));
+        *known = Some(Known { best, newest, machine });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Heard>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -271,6 +294,10 @@ mod tests {
             *machine.lock().unwrap() = DateTime::from_timestamp(machine_shows, 0).unwrap();
             let now = clock.now();
             assert!(now >= theirs && now - theirs <= delta(asked.elapsed()), "{now}");
+            // It may as well have been suspended: until the database is heard again.
+            assert!(clock.is_disturbed());
+            clock.heard(asked, now);
+            assert!(!clock.is_disturbed());
         }
     }
 }

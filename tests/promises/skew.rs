@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -15,11 +15,12 @@ use tollbook::clock::Clock;
 use tollbook_aggregates::access::{Caller, Denial, Operation};
 use tollbook_aggregates::{ApiKeyId, SessionId, WorkspaceId};
 use tollbook_journal::Recorded;
+use tollbook_testkit::proxy::{Proxy, Way};
 
 use super::book;
 use super::figures::fault;
 use super::tenant::{Replica, TOOL, Tenant, question, write};
-use crate::house::TestHouse;
+use crate::house::{CLUSTER, TestHouse};
 
 /// How long what expires meanwhile is in force.
 const IN_FORCE: Duration = Duration::from_secs(2);
@@ -277,5 +278,28 @@ async fn replica_whose_machine_is_an_hour_off_decides_as_the_book_does_and_says_
         assert_eq!(found["state"], json!("failed"), "{found:#}");
         replica.stop().await;
     }
+    house.stop().await;
+}
+
+/// Suspended, that is: its monotonic clock stood still, and its own shows ten minutes more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replica_that_may_have_been_suspended_answers_nothing_from_memory_before_it_has_read_the_book() {
+    let house = TestHouse::postgres().await;
+    let tenant = Tenant::found(&house.app).await;
+    let lives = Ending::make(&tenant, &house.app, house.app.clock.now() + TimeDelta::minutes(30)).await;
+    let proxy = Proxy::to(CLUSTER.port()).await;
+    let clock = Clock::default();
+    let replica = house.replica_through(proxy.port, clock.clone()).await;
+    assert_eq!(read(&replica.app, lives, Read::Check).await, Some(true));
+    // The head that it has read is a moment old.
+    proxy.set(Way::Silent);
+    clock.set_machine_ahead(TimeDelta::minutes(10));
+    assert_eq!(read(&replica.app, lives, Read::Check).await, None, "it answered by what it remembered");
+    proxy.set(Way::Open);
+    let begun = Instant::now();
+    while read(&replica.app, lives, Read::Check).await != Some(true) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never comes to itself");
+    }
+    replica.stop().await;
     house.stop().await;
 }
