@@ -70,7 +70,7 @@ impl Invitation {
                 context.output.one(&created, people)?;
                 if !context.output.json {
                     note(
-                        "The link is shown this once. Whoever opens it becomes a member, by a way that only they read.",
+                        "The link is shown this once. Whoever opens it can become a member: hand it over by a way that only they read.",
                     );
                 }
                 Ok(())

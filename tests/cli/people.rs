@@ -1,9 +1,12 @@
 //! People and what they hold, by commands: members, invitations, keys, operators.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::machine::{Machine, Service, client};
 use super::terminal::Terminal;
+use crate::house::visitor::Visitor;
 
 fn settled() -> (Machine, Service) {
     let mut machine = Machine::new();
@@ -56,6 +59,39 @@ async fn people_are_invited_and_the_link_is_shown_once() {
     for role in ["king", ""] {
         assert_eq!(machine.run(&["invitation", "create", "--role", role]).code, Some(2), "{role}");
     }
+}
+
+/// Waits until the members are called so, in the order in which they came.
+fn wait_for_members(machine: &Machine, names: &[&str]) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while all(&machine.run(&["member", "list", "--json"]).json(), "name") != names {
+        assert!(Instant::now() < end, "never: {}", machine.run(&["member", "list"]).ok());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_was_invited_is_given_a_role_removed_and_erased() {
+    let (machine, service) = settled();
+    let made = machine.run(&["invitation", "create", "--role", "member", "--for", "Minna", "--json"]).json();
+    let link = made["one_time_url"].as_str().unwrap();
+    let mut browser = Visitor::new(&service.url, "Firefox/140.0");
+    browser.redeem(link, &[("name", "Minna")]).await;
+    wait_for_members(&machine, &["Olivia", "Minna"]);
+    assert_eq!(all(&machine.run(&["invitation", "list", "--json"]).json(), "status"), ["redeemed"]);
+
+    machine.run(&["member", "role", "Minna", "admin"]).ok();
+    let members = machine.run(&["member", "list", "--json"]).json();
+    assert_eq!(all(&members, "role"), ["owner", "admin"]);
+    let id = members["items"][1]["user_id"].as_str().unwrap().to_owned();
+    assert!(machine.run(&["key", "revoke", "--user", "Minna"]).ok().contains("revoked"));
+    machine.run(&["member", "remove", "Minna"]).ok();
+    assert_eq!(all(&machine.run(&["member", "list", "--json"]).json(), "name"), ["Olivia"]);
+
+    let certificate = machine.run(&["operator", "erase", &id, "--yes", "--json"]).json();
+    assert_eq!(certificate["user_id"], id);
+    assert!(certificate["key_ids"].as_array().is_some_and(|keys| !keys.is_empty()), "{certificate}");
+    assert!(certificate["fields"].as_u64().unwrap() >= 1, "her name is unreadable: {certificate}");
 }
 
 #[test]

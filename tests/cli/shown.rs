@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::machine::{Machine, client};
+use super::machine::Machine;
 use super::terminal::Terminal;
 
 #[test]
@@ -41,48 +41,38 @@ fn status_says_who_one_is_in_both_roles_and_what_is_kept_when_nothing_answers() 
     assert!(!down.out.contains(&operator[20..]));
 }
 
-/// Names as somebody writes them who wants to be taken for another, and as people in China do.
+/// A tool's name as an agent writes it that wants to be taken for another, and a server's as people in China do.
 const TRICKY: &str = "evil\u{202e}gnp.exe\u{200b}";
 const CHINESE: &str = "工具服务器";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_others_wrote_cannot_steer_the_terminal_and_columns_stay_columns() {
+/// In columns of a terminal, where Chinese letters take two.
+fn width(text: &str) -> usize {
+    text.chars().map(|letter| if ('\u{2e80}'..'\u{fffd}').contains(&letter) { 2 } else { 1 }).sum()
+}
+
+#[test]
+fn what_others_wrote_cannot_steer_the_terminal_and_columns_stay_columns() {
     let mut machine = Machine::new();
     let _service = machine.settle();
-    let workspace = machine.run(&["workspace", "list", "--json"]).json()["items"][0]["id"].clone();
-    let url =
-        format!("{}/v1/workspaces/{}/tool-servers", machine.get("TOLLBOOK_URL"), workspace.as_str().unwrap());
-    for name in [TRICKY, CHINESE, "plain"] {
-        let body = json!({ "name": name, "url": machine.sample() });
-        let made = client()
-            .post(&url)
-            .bearer_auth(machine.get("TOLLBOOK_API_KEY"))
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(made.status(), 201, "{name}");
-        let position = made.json::<Value>().await.unwrap()["position"].to_string();
-        let settled = client()
-            .get(format!("{url}?min_position={position}"))
-            .bearer_auth(machine.get("TOLLBOOK_API_KEY"));
-        assert_eq!(settled.send().await.unwrap().status(), 200);
+    for name in [CHINESE, "plain"] {
+        machine.run(&["server", "add", name, &machine.sample()]).ok();
     }
-    let (table, raw) =
-        (machine.run(&["server", "list"]).ok(), machine.run(&["server", "list", "--json"]).ok());
-    for text in [&table, &raw] {
+    machine.run(&["loadout", "create", "l", "--tool", "plain/add"]).ok();
+    machine.run(&["session", "create", "--loadout", "l", "--label", "s"]).ok();
+    machine.run(&["session", "call", "s", TRICKY]).fails(4);
+    let denied = ["audit", "search", "--decision", "deny"];
+    let (trail, raw) = (machine.run(&denied).ok(), machine.run(&[&denied[..], &["--json"]].concat()).ok());
+    assert!(trail.contains("tool=evil\u{fffd}gnp.exe\u{fffd}"), "{trail}");
+    for text in [&trail, &raw] {
         assert!(!text.contains('\u{202e}') && !text.contains('\u{200b}'), "{text}");
     }
-    let listed: Value = serde_json::from_str(&raw).unwrap();
-    assert!(listed["items"].as_array().unwrap().iter().any(|item| item["name"] == TRICKY), "the same JSON");
+    let found: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(found["items"][0]["data"]["tool"], TRICKY, "the same JSON");
+    let table = machine.run(&["server", "list"]).ok();
     // Chinese letters are two columns wide: what follows stands below what follows elsewhere.
     let column = |name: &str| {
         let line = table.lines().find(|line| line.contains(name)).unwrap();
-        let before = line.split("http://").next().unwrap();
-        before
-            .chars()
-            .map(|letter| if letter.is_ascii() || letter == '\u{fffd}' { 1 } else { 2 })
-            .sum::<usize>()
+        width(line.split("http://").next().unwrap())
     };
     assert_eq!(column(CHINESE), column("plain"));
 
@@ -105,7 +95,7 @@ async fn what_others_wrote_cannot_steer_the_terminal_and_columns_stay_columns() 
     let lines: Vec<&str> = shown.lines().map(|line| line.trim_end_matches('\r')).collect();
     assert!(lines.iter().any(|line| line.contains("the mach")), "{shown}");
     for line in lines {
-        assert!(line.chars().count() <= 80, "{}: {line}", line.chars().count());
+        assert!(width(line) <= 80, "{}: {line}", width(line));
     }
     let id = machine.run(&["key", "list", "--json"]).json()["items"][1]["id"].clone();
     let end = format!("…{}", &id.as_str().unwrap()[28..]);

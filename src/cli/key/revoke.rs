@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{LIST, people};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::fields::{list_of, text_of};
+use crate::cli::fields::{list_of, shown as shown_text, text_of};
 use crate::cli::output::facts;
 use crate::cli::resolve::Rooms;
 
@@ -59,12 +59,12 @@ impl Revoke {
 }
 
 fn many(revoked: &Value) -> String {
-    let ids: Vec<String> = list_of(revoked, "api_key_ids").iter().map(crate::cli::fields::shown).collect();
-    let mut shown = vec![
-        ("status", text_of(revoked, "status")),
-        ("keys", text_of(revoked, "count")),
-        ("ids", ids.join(" ")),
-    ];
+    let ids = list_of(revoked, "api_key_ids");
+    // However they were meant, or those that were found by their label.
+    let count = Some(text_of(revoked, "count")).filter(|count| !count.is_empty());
+    let count = count.or_else(|| (!ids.is_empty()).then(|| ids.len().to_string()));
+    let mut shown = vec![("status", text_of(revoked, "status")), ("keys", count.unwrap_or_default())];
+    shown.extend(ids.iter().map(|id| ("id", shown_text(id))));
     shown.retain(|(_, value)| !value.is_empty());
     facts(&shown)
 }

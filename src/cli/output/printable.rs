@@ -7,10 +7,11 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Would a terminal obey it, or let it change how its neighbours look? Control characters (C0, DEL, C1), format
 /// characters (such as those that turn the direction of writing, or have no width), and Unicode's own ends of lines and
-/// paragraphs.
+/// paragraphs. But for the joiners, which some scripts and pictures are written with, and names may have.
 fn steers(letter: char) -> bool {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
-    matches!(letter.general_category(), Control | Format | LineSeparator | ParagraphSeparator)
+    let joins = matches!(letter, '\u{200c}' | '\u{200d}');
+    !joins && matches!(letter.general_category(), Control | Format | LineSeparator | ParagraphSeparator)
 }
 
 /// On one line, without what steers a terminal. Something invisible is shown to have been there.
@@ -75,7 +76,9 @@ mod tests {
         for hidden in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{ad}', '\u{e0041}', '\u{2028}'] {
             assert_eq!(printable(&format!("a{hidden}b")), "a\u{fffd}b", "{:x}", u32::from(hidden));
         }
-        assert_eq!(printable("Größe 工具 🛠"), "Größe 工具 🛠");
+        for name in ["Größe 工具 🛠", "👩\u{200d}💻", "نام\u{200c}ها"] {
+            assert_eq!(printable(name), name);
+        }
     }
 
     #[test]
