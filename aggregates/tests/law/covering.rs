@@ -275,7 +275,8 @@ impl House {
         seen.reset += 1;
         let purpose = LinkPurpose::KeyReset { workspace_id: id(1), user_id, api_key_id: id(number) };
         let (expires_at, made_by) = (at(self.hour) + purpose.lasts_at_most(), LinkMaker::ApiKey(maker));
-        let grant = LinkGrant { purpose, verifier: Verifier::default(), expires_at, made_by };
+        let verifier = Verifier::default();
+        let grant = LinkGrant { purpose, verifier, expires_at, made_by, newcomer: None };
         self.apply(link, Event::OneTimeLink(LinkEvent::Created { grant, label: None }));
         redeem_link(&self.world, id(link), None, at(self.hour)).ok()?;
         let mint = ApiKeyCommand::Mint { link_id: id(link), verifier: Verifier::default() };
