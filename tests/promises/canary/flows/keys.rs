@@ -34,6 +34,13 @@ impl Drive<'_> {
         let mut browser = self.browser();
         self.look(&mut browser, "/sign-in").await.expect(200);
         self.submit(&mut browser, "/otl", &[("link", &replaced)]).await.expect(410);
+        // Whoever isn't signed in as the key's holder is told so, and the link stays good.
+        self.submit(&mut browser, "/otl", &[("link", &link)]).await.expect(403);
+        let members = self.get("{w}/members?limit=200").await.expect(200);
+        let items = members["items"].as_array().expect("a list has items");
+        let holder = items.iter().find(|item| item["role"] == "owner").expect("there is one");
+        let holder = holder["user_id"].as_str().expect("it has an id").to_owned();
+        let mut browser = self.signed_in(&holder).await;
         let page = self.redeem(&mut browser, &link, &[]).await.expect(200);
         let minted = page.secret().expect("the key is shown").to_owned();
         self.flow.secrets.credential("the key that a link minted", &minted);

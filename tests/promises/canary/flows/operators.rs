@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::super::super::load::said;
 use super::super::secrets::Secrets;
 use super::Drive;
 
@@ -14,7 +15,13 @@ impl Drive<'_> {
         let body = json!({ "label": Secrets::name("an operator's label") });
         let (id, made) = self.shown(&first, CREDENTIALS, &body, "key").await;
         let rotate = format!("{CREDENTIALS}/{id}/rotate");
-        let (_, next) = self.shown(&first, &rotate, &json!({ "grace_seconds": 0 }), "key").await;
+        // By itself; asked again, its secret is a former one.
+        let by_itself = self.request(&made, Method::POST, &rotate).json(&json!({ "grace_seconds": 0 }));
+        let next = said(by_itself).await.expect("it answers").expect(200)["key"].clone();
+        let next = next.as_str().expect("it is shown").to_owned();
+        self.flow.secrets.credential("a rotated operator's credential", &next);
+        let others = self.request(&first, Method::POST, &rotate).json(&json!({}));
+        self.send(others).await.expect(403);
         for (credential, status) in [(&made, 401), (&next, 200), (&first, 200)] {
             let list = self.request(credential, Method::GET, CREDENTIALS);
             self.send(list).await.expect(status);

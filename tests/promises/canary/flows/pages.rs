@@ -30,7 +30,7 @@ impl Drive<'_> {
     }
 
     /// Signed in by a link from the host, as `tollbook user link` makes it.
-    async fn signed_in(&mut self, user: &str) -> Visitor {
+    pub(super) async fn signed_in(&mut self, user: &str) -> Visitor {
         let (status, printed) = self.home.run(&["--json", "user", "link", user], &[]).await;
         assert!(status.success(), "{printed}");
         let made: Value = serde_json::from_str(&printed).expect("it prints JSON and nothing else");
