@@ -202,6 +202,9 @@ impl Live {
                 Due::SignIn(id) => self.let_go_of_sign_in(id),
             }
         }
+        shrink(&mut self.links);
+        shrink(&mut self.links_by_credential);
+        shrink(&mut self.sign_ins);
     }
 
     fn let_go_of_link(&mut self, id: LinkId) {
@@ -219,6 +222,13 @@ impl Live {
         {
             self.callers.remove(&grant.verifier.credential_id);
         }
+    }
+}
+
+/// Gives back the room of most of what was in it, once it is gone.
+fn shrink<K: Eq + Hash, V>(map: &mut FxHashMap<K, V>) {
+    if map.capacity() / 4 > map.len().max(1_024) {
+        map.shrink_to_fit();
     }
 }
 
@@ -414,6 +424,8 @@ mod tests {
             (links - keys) / made,
             resident().saturating_sub(keys) / made,
         );
+        let room = world.0.links.capacity().max(world.0.links_by_credential.capacity());
+        assert!(room <= 8_192, "their room isn't given back: {room}");
         assert!(world.0.links.is_empty() && world.0.keys_here(id(PLACE)) == usize::try_from(made).unwrap());
         assert!((0..made).all(|number| world.narrowing(1_000 + number).is_none()));
     }
