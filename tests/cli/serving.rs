@@ -68,6 +68,8 @@ fn a_request_that_cannot_be_parsed_is_no_error_in_the_log_unless_somebody_wants_
     service.signal("TERM");
     let log = service.logs("stopped");
     assert!(!log.contains("actix"), "{log}");
+    // It gives back the book after its last line.
+    assert_eq!(service.ended(), Some(0));
     let service = machine.serve(&["--log", "info,actix_http::h1::dispatcher=error"]);
     send(&service, unparsable);
     service.logs("actix_http::h1::dispatcher");
