@@ -4,11 +4,6 @@
 //! token that the agent never sees. `ARCHITECTURE.md` is the map of these rooms, and
 //! `tests/arrows` keeps what may import what.
 
-/// A request is some dozens of small allocations, which this allocator makes and frees in half the time. Here and not in
-/// `main`, so that what is tested and measured runs on it, too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub mod api_keys;
 pub mod app;
 pub mod authn;
