@@ -27,6 +27,14 @@ pub(super) fn list_of<'a>(value: &'a Value, member: &str) -> &'a [Value] {
     value.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
+/// A request's body with those of the members that were given.
+pub(super) fn with<const N: usize>(mut body: Value, optional: [(&str, Option<Value>); N]) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    body
+}
+
 /// A time in whole seconds, for people.
 pub(super) fn time_of(value: &Value, member: &str) -> String {
     let text = text_of(value, member);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::duration;
 use super::failure::Failure;
-use super::fields::{text_of, time_of};
-use super::output::{Column, facts, note};
+use super::fields::{text_of, time_of, with};
+use super::output::{Column, known, note};
 use super::resolve::{In, MOST, ROLES, find};
 
 const LIST: &str = "invitations";
@@ -88,28 +88,22 @@ impl Invitation {
 
 impl Create {
     fn body(self) -> Value {
-        let mut body = json!({ "role": self.role });
-        if let Some(members) = body.as_object_mut() {
-            let optional = [
-                ("label", self.label.map(Value::from)),
-                ("user_id", self.user.map(Value::from)),
-                ("expires_in", self.expires_in.map(Value::from)),
-            ];
-            members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        }
-        body
+        let optional = [
+            ("label", self.label.map(Value::from)),
+            ("user_id", self.user.map(Value::from)),
+            ("expires_in", self.expires_in.map(Value::from)),
+        ];
+        with(json!({ "role": self.role }), optional)
     }
 }
 
 fn people(invitation: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(invitation, "id")),
         ("for", text_of(invitation, "label")),
         ("role", text_of(invitation, "role")),
         ("one_time_url", text_of(invitation, "one_time_url")),
         ("status", text_of(invitation, "status")),
         ("expires", time_of(invitation, "expires_at")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{list_of, shown, text_of, time_of};
-use super::output::facts;
+use super::output::known;
 use super::resolve::In;
 
 const LIST: &str = "api-keys";
@@ -51,7 +51,7 @@ impl Key {
 }
 
 fn people(key: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(key, "id")),
         ("label", text_of(key, "device_label")),
         ("key", text_of(key, "key")),
@@ -60,9 +60,7 @@ fn people(key: &Value) -> String {
         ("narrowed to", narrowed_to(key)),
         ("status", text_of(key, "status")),
         ("expires", time_of(key, "expires_at")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }
 
 /// What a key is narrowed to, in few words; nothing when it is as wide as its role.

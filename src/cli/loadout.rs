@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{list_of, text_of, time_of};
-use super::output::{self, Column, facts, short};
+use super::output::{self, Column, known, short};
 use super::resolve::{In, MOST, Rooms};
 use selection::select;
 
@@ -139,14 +139,13 @@ fn names(loadout: &Value) -> String {
 }
 
 fn people(loadout: &Value) -> String {
-    let mut shown = vec![
+    let shown = [
         ("id", text_of(loadout, "id")),
         ("name", text_of(loadout, "name")),
         ("version", text_of(loadout, "version")),
         ("status", text_of(loadout, "status")),
         ("created", time_of(loadout, "created_at")),
     ];
-    shown.retain(|(_, value)| !value.is_empty());
     let columns: [Column; 4] = [
         ("NAME", |tool| text_of(tool, "name")),
         ("TOOL", |tool| text_of(tool, "tool")),
@@ -155,7 +154,7 @@ fn people(loadout: &Value) -> String {
     ];
     let tools = list_of(loadout, "tools");
     let tools = if tools.is_empty() { String::new() } else { output::table(tools, &columns) };
-    [facts(&shown), tools].join("\n\n").trim_end().to_owned()
+    [known(&shown), tools].join("\n\n").trim_end().to_owned()
 }
 
 fn difference(diff: &Value) -> String {

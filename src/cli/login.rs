@@ -7,7 +7,7 @@ use url::Url;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::text_of;
-use super::output::{facts, note, plain};
+use super::output::{known, note, plain};
 use super::secret_input;
 use super::status::Who;
 use super::stores::{Holder, Profile};
@@ -56,10 +56,9 @@ impl Login {
             "workspace_id": who.workspace_id(), "workspace": who.workspace(),
         });
         context.output.one(&told, |told| {
-            let mut shown: Vec<_> =
+            let shown: Vec<_> =
                 ["server", "workspace", "credential", "place"].map(|name| (name, text_of(told, name))).into();
-            shown.retain(|(_, value)| !value.is_empty());
-            facts(&shown)
+            known(&shown)
         })?;
         if store.is_plain_text() && !context.output.json {
             note("It is kept in plain text, readable by you alone. This version knows no keychain.");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{text_of, time_of};
-use super::output::{Column, facts, note};
+use super::output::{Column, known, note};
 use super::resolve::{In, MOST, ROLES, Rooms};
 
 const LIST: &str = "members";
@@ -92,11 +92,9 @@ async fn own_person(rooms: &Rooms) -> Result<String, Failure> {
 }
 
 fn people(member: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(member, "user_id")),
         ("role", text_of(member, "role")),
         ("status", text_of(member, "status")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }

@@ -17,7 +17,7 @@ use crate::redaction::Stderr;
 use printable::escaped;
 
 pub(super) use printable::{padded, printable, short};
-pub(super) use table::{Column, facts, table};
+pub(super) use table::{Column, facts, known, table};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy)]

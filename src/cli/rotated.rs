@@ -10,7 +10,7 @@ use super::context::Context;
 use super::duration;
 use super::failure::Failure;
 use super::fields::{text_of, time_of};
-use super::output::{facts, note};
+use super::output::{known, note};
 use super::stores::{Holder, Profile};
 
 /// For how long the secret before the new one is good, too.
@@ -39,14 +39,13 @@ pub(super) fn tell(
         keep(context, client, holder, secret.into())?;
     }
     context.output.one(answer, |answer| {
-        let mut shown = vec![
+        let shown = vec![
             ("id", text_of(answer, "id")),
             ("key", text_of(answer, "key")),
             ("prefix", text_of(answer, "prefix")),
             ("former until", time_of(answer, "former_until")),
         ];
-        shown.retain(|(_, value)| !value.is_empty());
-        facts(&shown)
+        known(&shown)
     })?;
     if !context.output.json {
         note("The new secret is shown this once.");

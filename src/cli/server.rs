@@ -7,7 +7,7 @@ use url::Url;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{list_of, text_of, time_of};
-use super::output::{self, Column, facts, note, printable, short};
+use super::output::{self, Column, known, note, printable, short};
 use super::resolve::{In, MOST, Rooms};
 use super::secret_input;
 use super::session::quoted;
@@ -183,7 +183,7 @@ async fn refresh(rooms: &Rooms, id: &str) -> Result<Value, Failure> {
 }
 
 fn people(server: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(server, "id")),
         ("name", text_of(server, "name")),
         ("url", text_of(server, "url")),
@@ -191,9 +191,7 @@ fn people(server: &Value) -> String {
         ("status", text_of(server, "status")),
         ("created", time_of(server, "created_at")),
         ("tools changed", time_of(server, "tools_changed_at")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }
 
 fn told(refreshed: &Value) -> String {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::duration;
 use super::failure::Failure;
-use super::fields::{text_of, time_of};
-use super::output::{self, Column, facts, note};
+use super::fields::{text_of, time_of, with};
+use super::output::{self, Column, known, note};
 use super::resolve::{In, MOST, Rooms};
 
 const LIST: &str = "sessions";
@@ -113,15 +113,12 @@ impl Session {
 
 impl Create {
     async fn run(self, context: &Context, rooms: &Rooms) -> Result<(), Failure> {
-        let mut body = json!({ "loadout_id": rooms.loadout(&self.loadout).await? });
-        if let Some(members) = body.as_object_mut() {
-            let optional = [
-                ("label", self.label.map(Value::from)),
-                ("expires_in", self.expires_in.map(Value::from)),
-                ("max_calls", self.max_calls.map(Value::from)),
-            ];
-            members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        }
+        let optional = [
+            ("label", self.label.map(Value::from)),
+            ("expires_in", self.expires_in.map(Value::from)),
+            ("max_calls", self.max_calls.map(Value::from)),
+        ];
+        let body = with(json!({ "loadout_id": rooms.loadout(&self.loadout).await? }), optional);
         let created = rooms.client.post(&rooms.path(&[LIST]), &body).await?;
         rooms.client.settle(&rooms.path(&[LIST]), &created).await;
         if text_of(&created, "token").is_empty() {
@@ -147,7 +144,7 @@ impl Create {
 }
 
 fn people(session: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(session, "id")),
         ("label", text_of(session, "label")),
         ("status", text_of(session, "status")),
@@ -156,9 +153,7 @@ fn people(session: &Value) -> String {
         ("expires", time_of(session, "expires_at")),
         ("url", text_of(session, "url")),
         ("token", text_of(session, "token")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }
 
 /// As one word of a shell, whatever stands in it.

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{text_of, time_of};
-use super::output::{facts, plain};
+use super::output::{known, plain};
 use super::resolve::{MOST, Rooms};
 use super::stores::{Holder, SignedIn};
 use crate::credential::{Credential, Kind};
@@ -88,8 +88,7 @@ fn people(told: &Value) -> String {
     let mut shown: Vec<_> = members.map(|name| (name, text_of(told, name))).into();
     shown.push(("expires", time_of(told, "expires_at")));
     shown.push(("store", format!("{} ({})", text_of(told, "store"), text_of(told, "place"))));
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    known(&shown)
 }
 
 /// What the service says of a credential's holder.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::fields::{text_of, time_of};
-use super::output::{Column, facts};
+use super::output::{Column, known};
 use super::resolve::{MOST, find};
 
 const PATH: [&str; 2] = ["v1", "workspaces"];
@@ -84,13 +84,11 @@ impl Workspace {
 }
 
 fn people(workspace: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(workspace, "id")),
         ("name", text_of(workspace, "name")),
         ("created", time_of(workspace, "created_at")),
         ("owner", text_of(workspace, "user_id")),
         ("api_key", text_of(workspace, "api_key")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }

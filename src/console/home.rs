@@ -1,7 +1,7 @@
 //! `/`: the workspaces that one belongs to, and what to do there next.
 
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpResponse, route};
+use actix_web::{HttpResponse, get};
 use askama::Template;
 use tollbook_aggregates::access::{self, Operation};
 use tollbook_aggregates::{Role, WorkspaceId};
@@ -37,7 +37,7 @@ pub(super) struct Membership {
     pub(super) makes_keys: bool,
 }
 
-#[route("/", method = "GET", method = "HEAD")]
+#[get("/")]
 async fn home(app: Data<App>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let person = visitor.person()?;
     let workspaces = memberships(&app, person).await?;

@@ -4,7 +4,7 @@ mod making;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{HttpResponse, post, route};
+use actix_web::{HttpResponse, get, post};
 use askama::Template;
 use serde_json::json;
 use tollbook_aggregates::access::Operation;
@@ -76,7 +76,7 @@ struct KeysPart {
     said: Option<String>,
 }
 
-#[route("/keys", method = "GET", method = "HEAD")]
+#[get("/keys")]
 async fn list(app: Data<App>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let sections = own(&app, visitor.person()?).await?;
     show(&visitor, &KeysPage { frame: frame(&visitor), sections, said: None })

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use actix_web::http::StatusCode;
 use actix_web::http::header::USER_AGENT;
 use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, post, route};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post};
 use askama::Template;
 use tollbook_aggregates::AuthenticationFailure;
 
@@ -64,7 +64,7 @@ struct FoundedPage {
     secret: String,
 }
 
-#[route("/otl/{id}", method = "GET", method = "HEAD")]
+#[get("/otl/{id}")]
 async fn open(id: Path<String>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let id = id.into_inner();
     if !secret::is_id(&id) {

@@ -1,7 +1,7 @@
 //! `/sign-in`: how one gets in.
 
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, route};
+use actix_web::{HttpRequest, HttpResponse, get};
 use askama::Template;
 
 use super::page::{Frame, show};
@@ -25,7 +25,7 @@ struct SignIn {
     empty: bool,
 }
 
-#[route("/sign-in", method = "GET", method = "HEAD")]
+#[get("/sign-in")]
 async fn sign_in(app: Data<App>, request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let page = SignIn {
         frame: Frame::new("Sign in", &visitor),

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{HttpResponse, post, route};
+use actix_web::{HttpResponse, get, post};
 use askama::Template;
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -56,7 +56,7 @@ struct SignInsPart {
     said: Option<&'static str>,
 }
 
-#[route("/sign-ins", method = "GET", method = "HEAD")]
+#[get("/sign-ins")]
 async fn list(app: Data<App>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let sign_ins = shown(&app, visitor.person()?).await?;
     show(&visitor, &SignInsPage { frame: frame(&visitor), sign_ins, said: None })

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{LIST, people};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::fields::with;
 use crate::cli::output::note;
 use crate::cli::resolve::{ROLES, Rooms};
 
@@ -37,16 +38,12 @@ pub(super) struct Create {
 
 impl Create {
     pub(super) async fn run(self, context: &Context, rooms: &Rooms) -> Result<(), Failure> {
-        let mut body = json!({ "device_label": self.device_label });
-        let narrowing = self.narrowing(rooms).await?;
-        if let Some(members) = body.as_object_mut() {
-            let optional = [
-                ("role", self.role.map(Value::from)),
-                ("expires_at", self.expires_at.map(Value::from)),
-                ("narrowing", narrowing),
-            ];
-            members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        }
+        let optional = [
+            ("narrowing", self.narrowing(rooms).await?),
+            ("role", self.role.map(Value::from)),
+            ("expires_at", self.expires_at.map(Value::from)),
+        ];
+        let body = with(json!({ "device_label": self.device_label }), optional);
         let created = rooms.client.post(&rooms.path(&[LIST]), &body).await?;
         rooms.client.settle(&rooms.path(&[LIST]), &created).await;
         context.output.one(&created, people)?;

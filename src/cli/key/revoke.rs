@@ -7,7 +7,7 @@ use super::{LIST, people};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::fields::{list_of, shown as shown_text, text_of};
-use crate::cli::output::facts;
+use crate::cli::output::known;
 use crate::cli::resolve::Rooms;
 
 /// End one at once, or many, and every session that was made with them.
@@ -65,6 +65,5 @@ fn many(revoked: &Value) -> String {
     let count = count.or_else(|| (!ids.is_empty()).then(|| ids.len().to_string()));
     let mut shown = vec![("status", text_of(revoked, "status")), ("keys", count.unwrap_or_default())];
     shown.extend(ids.iter().map(|id| ("id", shown_text(id))));
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    known(&shown)
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::cli::client::Client;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::fields::{text_of, time_of};
+use crate::cli::fields::{text_of, time_of, with};
 use crate::cli::on_host;
-use crate::cli::output::{Column, facts, note};
+use crate::cli::output::{Column, known, note};
 use crate::cli::resolve::{MOST, find, own_in};
 use crate::cli::rotated::{self, Grace};
 use crate::cli::settings::Settings;
@@ -99,10 +99,8 @@ impl Create {
             on_host::carry_out(config, &["host", "operator-credential"], &body, here).await?.answer
         } else {
             let (client, _) = context.operator()?;
-            let mut body = json!({ "label": self.label });
-            if let (Some(end), Some(members)) = (self.expires_at, body.as_object_mut()) {
-                members.insert("expires_at".to_owned(), end.into());
-            }
+            let body =
+                with(json!({ "label": self.label }), [("expires_at", self.expires_at.map(Value::from))]);
             let created = client.post(&LIST, &body).await?;
             client.settle(&LIST, &created).await;
             created
@@ -144,14 +142,12 @@ fn at<'a>(id: &'a str, action: &'a str) -> [&'a str; 5] {
 }
 
 fn people(credential: &Value) -> String {
-    let mut shown = vec![
+    known(&[
         ("id", text_of(credential, "id")),
         ("label", text_of(credential, "label")),
         ("key", text_of(credential, "key")),
         ("prefix", text_of(credential, "prefix")),
         ("status", text_of(credential, "status")),
         ("expires", time_of(credential, "expires_at")),
-    ];
-    shown.retain(|(_, value)| !value.is_empty());
-    facts(&shown)
+    ])
 }

@@ -55,6 +55,12 @@ pub(in crate::cli) fn facts(facts: &[(&str, String)]) -> String {
     align(&rows)
 }
 
+/// [`facts`], but for those that have no value.
+pub(in crate::cli) fn known(facts: &[(&str, String)]) -> String {
+    let known: Vec<_> = facts.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
+    self::facts(&known)
+}
+
 /// How wide the terminal is that standard output goes to, if it goes to one.
 fn terminal() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;

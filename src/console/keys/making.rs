@@ -2,7 +2,7 @@
 //! the form carries a number that is good for one key, so that sending it again makes no second one.
 
 use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{HttpResponse, post, route};
+use actix_web::{HttpResponse, get, post};
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -73,7 +73,7 @@ struct ShownBefore {
     label: String,
 }
 
-#[route("/workspaces/{workspace}/keys/new", method = "GET", method = "HEAD")]
+#[get("/workspaces/{workspace}/keys/new")]
 async fn form(app: Data<App>, id: Path<Uuid>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let page = asking(&app, &visitor, WorkspaceId(id.into_inner()), None).await?;
     show(&visitor, &page)
